@@ -1,0 +1,115 @@
+//! What stands before the chunks: header, salt, commitment.
+
+use super::{
+    derive::{COMMITMENT_LEN, PREAMBLE_LEN, SALT_LEN, Salt},
+    header::{Header, PREFIX_LEN},
+};
+use crate::error::{Error, Result};
+
+/// Header, salt and commitment of one message, parsed and **not yet authenticated**.
+///
+/// An [`Opener`](crate::Opener) turns it into an [`OpenedHeader`](crate::OpenedHeader).
+#[derive(Clone, Debug)]
+pub struct Head {
+    pub(super) header: Header,
+    pub(super) salt: Salt,
+    pub(super) commitment: [u8; COMMITMENT_LEN],
+}
+
+impl Head {
+    /// Splits sealed bytes into head and chunks.
+    ///
+    /// # Errors
+    /// As for [`Header::declared_len`] and [`Header::parse`], and
+    /// [`NotAuthentic`](crate::ErrorKind::NotAuthentic) if the bytes end before the first chunk.
+    pub fn split(sealed: &[u8]) -> Result<(Self, &[u8])> {
+        let mut reader = HeadReader::new();
+        let taken = reader.push(sealed)?;
+        let head = reader.finish()?;
+        Ok((head, sealed.get(taken..).unwrap_or_default()))
+    }
+
+    /// The header: not authenticated.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// How many bytes stand before the first chunk: the header and 56 more.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.header.as_bytes().len() + PREAMBLE_LEN
+    }
+
+    /// Never: a head has at least 118 bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+/// Collects a [`Head`] from pieces of any size; takes no byte of the chunks behind it.
+#[derive(Debug, Default)]
+pub struct HeadReader {
+    bytes: Vec<u8>,
+    /// The length of the whole head, once the prefix has told it.
+    len: Option<usize>,
+}
+
+impl HeadReader {
+    /// A reader that has seen nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many more bytes are needed before anything new can be said; 0 when the head is whole.
+    #[must_use]
+    pub fn needed(&self) -> usize {
+        self.len.unwrap_or(PREFIX_LEN) - self.bytes.len()
+    }
+
+    /// Takes what it needs of `input`, and returns how many bytes that was. Holds at most
+    /// 65,591 bytes whatever the input claims.
+    ///
+    /// # Errors
+    /// As for [`Header::declared_len`].
+    pub fn push(&mut self, input: &[u8]) -> Result<usize> {
+        let mut taken = 0;
+        while self.needed() > 0 {
+            let rest = input.get(taken..).unwrap_or_default();
+            let piece = rest.get(..self.needed()).unwrap_or(rest);
+            if piece.is_empty() {
+                break;
+            }
+            self.bytes.extend_from_slice(piece);
+            taken += piece.len();
+            if self.len.is_none() && self.bytes.len() == PREFIX_LEN {
+                self.len = Some(Header::declared_len(&self.bytes)? + PREAMBLE_LEN);
+            }
+        }
+        Ok(taken)
+    }
+
+    /// The head, when [`needed`](Self::needed) is 0.
+    ///
+    /// # Errors
+    /// [`Malformed`](crate::ErrorKind::Malformed) if the bytes ended inside the header or break
+    /// one of its rules; [`NotAuthentic`](crate::ErrorKind::NotAuthentic) if they ended behind it.
+    pub fn finish(self) -> Result<Head> {
+        let header_len = match self.len {
+            Some(len) => len - PREAMBLE_LEN,
+            // Tells "not sealed data at all" from "cut short".
+            None => Header::declared_len(&self.bytes)?,
+        };
+        let (header, preamble) = self
+            .bytes
+            .split_at_checked(header_len)
+            .ok_or_else(|| Error::malformed("the header is cut short"))?;
+        let header = Header::parse(header)?;
+        let cut = Error::not_authentic;
+        let (salt, rest) = preamble.split_first_chunk::<SALT_LEN>().ok_or_else(cut)?;
+        let commitment = rest.first_chunk().ok_or_else(cut)?;
+        Ok(Head { header, salt: Salt(*salt), commitment: *commitment })
+    }
+}

@@ -1,0 +1,23 @@
+//! The sealed format: one container for a value and for a stream, specified in FORMAT.md.
+//!
+//! [`Sealer`] and [`Opener`] hold the providers; [`Header`] is what `bulla inspect` shows. The
+//! rooms behind them: `header` is the codec, `derive` the key schedule, `suite` the constants,
+//! `text` the text form.
+
+pub(crate) mod derive;
+pub(crate) mod header;
+mod head;
+mod opener;
+mod sealer;
+mod suite;
+mod text;
+
+pub use head::{Head, HeadReader};
+pub use header::{Header, MAGIC, MAX_RECIPIENTS, PREFIX_LEN};
+pub use opener::{OpenedHeader, Opener};
+pub use sealer::{DEFAULT_HEADER_LEN, SealedHeader, Sealer, SealerBuilder};
+pub use suite::Suite;
+pub use text::{TEXT_PREFIX, from_text, to_text};
+
+#[cfg(test)]
+pub(crate) mod tests;

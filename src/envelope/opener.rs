@@ -1,0 +1,260 @@
+//! Opening: any one recipient, and then no byte before it is authenticated.
+
+use std::{fmt, ops::Deref};
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::{
+    derive::{self, BodyKeys},
+    head::Head,
+    header::Header,
+};
+use crate::{
+    aead::TAG_LEN,
+    context::{Context, EncryptionContext},
+    error::{Error, ErrorKind, Operation, Result},
+    key::{DataKey, Plaintext, Wrapped},
+    provider::{CryptoProvider, DataKeys as _},
+    stream::chunk::ChunkOpener,
+};
+
+/// Opens what was sealed to any of the keys that its providers may open with.
+///
+/// Where several providers can open, the more available one is asked first; one that fails is
+/// passed over for the next. A data key that does not match the header ends it: then somebody
+/// tampered, and no other recipient is tried.
+#[derive(Clone, Debug)]
+pub struct Opener<P> {
+    providers: Vec<P>,
+}
+
+impl<P> Opener<P>
+where
+    P: Deref<Target: CryptoProvider> + Send + Sync,
+{
+    /// An opener over these providers.
+    #[must_use]
+    pub fn new(providers: impl IntoIterator<Item = P>) -> Self {
+        Self { providers: providers.into_iter().collect() }
+    }
+
+    /// Opens a value: all of it or nothing.
+    ///
+    /// `context` must hold exactly the pairs that were sealed under, of both kinds. At most one
+    /// `unwrap_data_key` succeeds; a context that contradicts the stored one costs none.
+    ///
+    /// # Errors
+    /// [`NotAuthentic`](ErrorKind::NotAuthentic), one text for whatever is altered, cut, extended,
+    /// or sealed with another key or item context;
+    /// [`ContextMismatch`](ErrorKind::ContextMismatch) if a stored pair is not in `context`;
+    /// [`NoRecipient`](ErrorKind::NoRecipient) if no provider has any of the keys;
+    /// [`Malformed`](ErrorKind::Malformed) or [`Unsupported`](ErrorKind::Unsupported) if this is
+    /// no sealed data of a known version; otherwise what the providers said.
+    pub async fn open(&self, sealed: &[u8], context: &Context) -> Result<Plaintext> {
+        let (head, chunks) = Head::split(sealed)?;
+        self.open_head(head, context).await?.open_value(chunks)
+    }
+
+    /// Opens a value under **whatever context its own header claims**, plus the `unstored` pairs,
+    /// and returns the pairs that were stored.
+    ///
+    /// # Security
+    /// This gives up what the key context is for: a sealed value moved from one tenant's row to
+    /// another's opens here. Look at the pairs before you use the plaintext.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub async fn open_with_stored_context(
+        &self,
+        sealed: &[u8],
+        unstored: &EncryptionContext,
+    ) -> Result<(Plaintext, EncryptionContext)> {
+        let (head, chunks) = Head::split(sealed)?;
+        let opened = self.open_head_with_stored_context(head, unstored).await?;
+        let stored = opened.header().stored_context().clone();
+        Ok((opened.open_value(chunks)?, stored))
+    }
+
+    /// Opens the head of a message: everything that needs the KMS is done when this returns, and
+    /// header, context and commitment are checked.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub async fn open_head(&self, head: Head, context: &Context) -> Result<OpenedHeader> {
+        refuse_unknown_transforms(&head.header)?;
+        context.covers(&head.header.stored)?;
+        self.open_head_under(head, context.all()).await
+    }
+
+    /// Opens the head of a message under whatever context it claims, plus the `unstored` pairs.
+    ///
+    /// # Security
+    /// As for [`open_with_stored_context`](Self::open_with_stored_context).
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub async fn open_head_with_stored_context(
+        &self,
+        head: Head,
+        unstored: &EncryptionContext,
+    ) -> Result<OpenedHeader> {
+        refuse_unknown_transforms(&head.header)?;
+        let all = head.header.stored.union(unstored)?;
+        self.open_head_under(head, &all).await
+    }
+
+    async fn open_head_under(&self, head: Head, all: &EncryptionContext) -> Result<OpenedHeader> {
+        let data_key = self.unwrap(&head).await?;
+        let Head { header, salt, commitment } = head;
+        let x = derive::binding(header.suite, all);
+        let keys = BodyKeys::derive(header.suite, &data_key, &salt, &x)?;
+        keys.check(&commitment)?;
+        Ok(OpenedHeader { chunks: ChunkOpener::new(header.suite, keys), header })
+    }
+
+    /// The data key, by the first recipient that yields one, after it has checked the header.
+    pub(super) async fn unwrap(&self, head: &Head) -> Result<DataKey> {
+        let mut candidates = self.candidates(&head.header);
+        candidates.sort_by_key(|(provider, _)| provider.availability());
+        let mut failures = Vec::new();
+        for (provider, recipient) in candidates {
+            let unwrapped = match admit(provider, recipient) {
+                Ok(()) => provider.unwrap_data_key(recipient, &head.header.stored).await,
+                Err(refused) => Err(refused),
+            };
+            match unwrapped {
+                Ok(data_key) => {
+                    check_tag(&data_key, head)?;
+                    return Ok(data_key);
+                }
+                Err(error) if error.provider().is_some() => failures.push(error),
+                Err(error) => failures.push(error.with_provider(provider.label())),
+            }
+        }
+        Err(summarise(failures, &head.header))
+    }
+
+    fn candidates<'a>(&'a self, header: &'a Header) -> Vec<(&'a P::Target, &'a Wrapped)> {
+        let providers = || self.providers.iter().map(|p| &**p);
+        header
+            .recipients
+            .iter()
+            .flat_map(|r| providers().filter(|p| p.opens(&r.key).is_some()).map(move |p| (p, r)))
+            .collect()
+    }
+}
+
+/// Holds a recipient record against what the owner configured for its key.
+fn admit<C: CryptoProvider + ?Sized>(provider: &C, recipient: &Wrapped) -> Result<()> {
+    let policy = provider
+        .opens(&recipient.key)
+        .ok_or_else(|| Error::new(ErrorKind::NoRecipient, "the key is not on the list"))?;
+    if policy.algorithm != recipient.algorithm {
+        return Err(Error::not_authentic());
+    }
+    if !policy.authenticates && !policy.accept_public_key_wraps {
+        return Err(Error::new(
+            ErrorKind::Denied,
+            "anybody with the public key could have sealed this; to accept that, set \
+             accept_public_key_wraps for the key",
+        ));
+    }
+    Ok(())
+}
+
+fn check_tag(data_key: &DataKey, head: &Head) -> Result<()> {
+    let Head { header, salt, commitment } = head;
+    let tag = derive::header_tag(data_key, header.untagged(), salt, commitment)?;
+    if bool::from(tag.as_slice().ct_eq(header.tag())) {
+        return Ok(());
+    }
+    Err(Error::not_authentic())
+}
+
+/// Pairs that only the library writes say how the plaintext was transformed before sealing. This
+/// version writes none, and must not hand out plaintext that it can't turn back.
+fn refuse_unknown_transforms(header: &Header) -> Result<()> {
+    match header.stored.reserved_key() {
+        None => Ok(()),
+        Some(key) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("the stored context has {key:?}, which this version of bulla does not know"),
+        )),
+    }
+}
+
+/// One error for several recipients: what may pass if tried again comes first, then what an
+/// operator can mend; and what is not authentic has its one text.
+fn summarise(mut failures: Vec<Error>, header: &Header) -> Error {
+    if failures.is_empty() {
+        let names: Vec<_> = header.recipients.iter().map(|r| r.key.to_string()).collect();
+        return Error::new(
+            ErrorKind::NoRecipient,
+            format!("sealed to {}, and none of these keys is configured here", names.join(", ")),
+        )
+        .with_operation(Operation::Open);
+    }
+    let rank = |e: &Error| match e.kind() {
+        _ if e.is_retryable() => 0,
+        ErrorKind::NotAuthentic => 2,
+        _ => 1,
+    };
+    failures.sort_by_key(rank);
+    let first = failures.swap_remove(0);
+    match (first.kind(), failures.len()) {
+        (ErrorKind::NotAuthentic, _) => Error::not_authentic(),
+        (_, 0) => first,
+        (kind, others) => {
+            let message = format!("{first} (and {others} other recipient(s) failed)");
+            let mut error = Error::new(kind, message).with_operation(Operation::Open);
+            if let Some(wait) = first.retry_after() {
+                error = error.with_retry_after(wait);
+            }
+            error.with_source(first)
+        }
+    }
+}
+
+/// The head of a message, authenticated, and the keys of its chunks.
+///
+/// Hand it to a [`Decryptor`](crate::stream::Decryptor) or one of the adapters in
+/// [`stream`](crate::stream).
+pub struct OpenedHeader {
+    pub(crate) chunks: ChunkOpener,
+    header: Header,
+}
+
+impl OpenedHeader {
+    /// The header, authenticated by the data key.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Opens all chunks of a value, or none.
+    fn open_value(self, sealed: &[u8]) -> Result<Plaintext> {
+        let suite = self.header.suite;
+        let len = u64::try_from(sealed.len())
+            .ok()
+            .and_then(|len| suite.plaintext_len(len))
+            .and_then(|len| usize::try_from(len).ok())
+            .ok_or_else(Error::not_authentic)?;
+        let mut plaintext = Zeroizing::new(vec![0; len]);
+        let mut out: &mut [u8] = &mut plaintext;
+        for (index, chunk) in (0..).zip(sealed.chunks(suite.sealed_chunk_len())) {
+            let (head, tail) = out
+                .split_at_mut_checked(chunk.len().saturating_sub(TAG_LEN))
+                .ok_or_else(Error::not_authentic)?;
+            self.chunks.open(index, chunk, head)?;
+            out = tail;
+        }
+        Ok(Plaintext::new(std::mem::take(&mut *plaintext)))
+    }
+}
+
+impl fmt::Debug for OpenedHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenedHeader").field("header", &self.header).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,387 @@
+//! The one error type: what went wrong, where, and whether trying again can help.
+
+use std::{borrow::Cow, error::Error as StdError, fmt, io, sync::Arc, time::Duration};
+
+/// The result of every fallible operation in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, in one word, for a program to act on.
+///
+/// Everything that concerns the authenticity of data is one kind, [`NotAuthentic`], with one text:
+/// which of the checks failed is nobody's business but an attacker's.
+///
+/// [`NotAuthentic`]: ErrorKind::NotAuthentic
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The data was altered, truncated or extended, or the key or the context is not the one that
+    /// it was sealed with. Trying again can't help.
+    NotAuthentic,
+    /// The bytes are no sealed data of a known version: wrong magic, a length that does not add
+    /// up, a rule of the format broken.
+    Malformed,
+    /// The context given does not match the context stored in the header. Found before any
+    /// provider is called.
+    ContextMismatch,
+    /// No recipient that the header names is one that these providers may open.
+    NoRecipient,
+    /// The caller's argument or configuration is at fault; the message names it.
+    InvalidInput,
+    /// The provider, the build or this version can't do what was asked.
+    Unsupported,
+    /// The key, or that version of it, does not exist.
+    NotFound,
+    /// Something of that name exists already and is not replaced.
+    AlreadyExists,
+    /// The provider refused: a permission is missing.
+    Denied,
+    /// The key exists and is disabled.
+    Disabled,
+    /// The key is scheduled for deletion.
+    PendingDeletion,
+    /// The key's material is gone for good.
+    Destroyed,
+    /// The provider asks to slow down.
+    Throttled,
+    /// A quota that waiting a moment won't refill.
+    QuotaExceeded,
+    /// The provider can't be reached or answers that it is not able to serve.
+    Unavailable,
+    /// No answer within the time allowed.
+    Timeout,
+    /// The circuit breaker is open: the provider was not asked.
+    CircuitOpen,
+    /// The provider, stream or secret was closed before this call.
+    Closed,
+    /// The caller's reader or writer failed; the source is the [`io::Error`].
+    Io,
+    /// A fault of this library or of a provider's SDK.
+    Internal,
+}
+
+impl ErrorKind {
+    /// Whether the same call may succeed a little later.
+    #[must_use]
+    pub const fn is_retryable(self) -> bool {
+        matches!(self, Self::Throttled | Self::Unavailable | Self::Timeout | Self::CircuitOpen)
+    }
+
+    /// The words that open a message of this kind.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::NotAuthentic => "not authentic",
+            Self::Malformed => "not sealed data",
+            Self::ContextMismatch => "context mismatch",
+            Self::NoRecipient => "no recipient to open with",
+            Self::InvalidInput => "invalid input",
+            Self::Unsupported => "unsupported",
+            Self::NotFound => "key not found",
+            Self::AlreadyExists => "already exists",
+            Self::Denied => "denied",
+            Self::Disabled => "key disabled",
+            Self::PendingDeletion => "key pending deletion",
+            Self::Destroyed => "key destroyed",
+            Self::Throttled => "throttled",
+            Self::QuotaExceeded => "quota exceeded",
+            Self::Unavailable => "provider unavailable",
+            Self::Timeout => "timed out",
+            Self::CircuitOpen => "circuit breaker open",
+            Self::Closed => "closed",
+            Self::Io => "input/output",
+            Self::Internal => "internal fault",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.describe())
+    }
+}
+
+/// The operation during which an [`Error`] arose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each is named after the method")]
+pub enum Operation {
+    Build,
+    Encrypt,
+    Decrypt,
+    GenerateDataKey,
+    WrapDataKey,
+    UnwrapDataKey,
+    PublicKeys,
+    Sign,
+    DescribeKeys,
+    Health,
+    Close,
+    Seal,
+    Open,
+    Rewrap,
+}
+
+impl Operation {
+    /// A stable lower-case name, fit for a metrics label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Encrypt => "encrypt",
+            Self::Decrypt => "decrypt",
+            Self::GenerateDataKey => "generate_data_key",
+            Self::WrapDataKey => "wrap_data_key",
+            Self::UnwrapDataKey => "unwrap_data_key",
+            Self::PublicKeys => "public_keys",
+            Self::Sign => "sign",
+            Self::DescribeKeys => "describe_keys",
+            Self::Health => "health",
+            Self::Close => "close",
+            Self::Seal => "seal",
+            Self::Open => "open",
+            Self::Rewrap => "rewrap",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An error: a kind for programs, a message for operators, and nothing for an attacker.
+///
+/// Cheap to clone, so that one failed call can answer many waiters. The message and the source
+/// never hold key material, plaintext or context values.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    provider: Option<Arc<str>>,
+    operation: Option<Operation>,
+    retry_after: Option<Duration>,
+    request_id: Option<Arc<str>>,
+    source: Option<Arc<dyn StdError + Send + Sync + 'static>>,
+}
+
+impl Error {
+    /// An error of `kind`; the message says what happened and what the operator can do.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            provider: None,
+            operation: None,
+            retry_after: None,
+            request_id: None,
+            source: None,
+        }))
+    }
+
+    /// The one error for whatever is not authentic.
+    #[must_use]
+    pub fn not_authentic() -> Self {
+        Self::new(
+            ErrorKind::NotAuthentic,
+            "the data was altered, or the key or context is not the one that it was sealed with",
+        )
+    }
+
+    pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::InvalidInput, message)
+    }
+
+    pub(crate) fn malformed(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Malformed, message)
+    }
+
+    /// Names the provider, by the label that its owner gave it.
+    #[must_use]
+    pub fn with_provider(mut self, label: impl Into<Arc<str>>) -> Self {
+        self.0.provider = Some(label.into());
+        self
+    }
+
+    /// Names the operation.
+    #[must_use]
+    pub fn with_operation(mut self, operation: Operation) -> Self {
+        self.0.operation = Some(operation);
+        self
+    }
+
+    /// Keeps the underlying error. It must hold no secret: it is printed in logs.
+    #[must_use]
+    pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    /// How long the provider asked to wait.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// The provider's id of the request, for its support desk.
+    #[must_use]
+    pub fn with_request_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.0.request_id = Some(id.into());
+        self
+    }
+
+    /// The kind, for a program to act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the same call may succeed a little later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.kind.is_retryable()
+    }
+
+    /// The label of the provider that failed, if one did.
+    #[must_use]
+    pub fn provider(&self) -> Option<&str> {
+        self.0.provider.as_deref()
+    }
+
+    /// The operation that failed, where it is known.
+    #[must_use]
+    pub fn operation(&self) -> Option<Operation> {
+        self.0.operation
+    }
+
+    /// How long the provider asked to wait, if it said.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The provider's id of the request, if it gave one.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// The message without kind, provider and operation.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Takes the [`Error`] back out of an [`io::Error`] that an adapter returned, or wraps a
+    /// foreign one as [`ErrorKind::Io`].
+    #[must_use]
+    pub fn from_io(error: io::Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(inner) => inner,
+            Err(error) => {
+                Self::new(ErrorKind::Io, "the reader or writer failed").with_source(error)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, message, provider, operation, retry_after, request_id, source } = &*self.0;
+        match (provider, operation) {
+            (Some(p), Some(o)) => write!(f, "{p}: {o}: ")?,
+            (Some(p), None) => write!(f, "{p}: ")?,
+            (None, Some(o)) => write!(f, "{o}: ")?,
+            (None, None) => {}
+        }
+        write!(f, "{kind}: {message}")?;
+        if let Some(source) = source.as_ref().filter(|_| *kind == ErrorKind::Io) {
+            write!(f, ": {source}")?;
+        }
+        if let Some(wait) = retry_after {
+            write!(f, " (retry after {:.1} s)", wait.as_secs_f64())?;
+        }
+        if let Some(id) = request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, message, provider, operation, retry_after, request_id, source } = &*self.0;
+        f.debug_struct("Error")
+            .field("kind", kind)
+            .field("message", message)
+            .field("provider", provider)
+            .field("operation", operation)
+            .field("retry_after", retry_after)
+            .field("request_id", request_id)
+            .field("source", source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|s| s as _)
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::NotAuthentic | ErrorKind::Malformed | ErrorKind::ContextMismatch => {
+                io::ErrorKind::InvalidData
+            }
+            ErrorKind::InvalidInput => io::ErrorKind::InvalidInput,
+            ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::NotFound => io::ErrorKind::NotFound,
+            ErrorKind::AlreadyExists => io::ErrorKind::AlreadyExists,
+            ErrorKind::Denied => io::ErrorKind::PermissionDenied,
+            ErrorKind::Timeout => io::ErrorKind::TimedOut,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_names_provider_operation_and_request() {
+        let error = Error::new(ErrorKind::Throttled, "slow down")
+            .with_provider("primary")
+            .with_operation(Operation::UnwrapDataKey)
+            .with_retry_after(Duration::from_millis(1500))
+            .with_request_id("r-1");
+        assert_eq!(
+            error.to_string(),
+            "primary: unwrap_data_key: throttled: slow down (retry after 1.5 s) (request r-1)"
+        );
+        assert!(error.is_retryable());
+    }
+
+    #[test]
+    fn survives_a_trip_through_io_error() {
+        let there: io::Error = Error::not_authentic().into();
+        assert_eq!(there.kind(), io::ErrorKind::InvalidData);
+        assert_eq!(Error::from_io(there).kind(), ErrorKind::NotAuthentic);
+        let foreign = io::Error::from(io::ErrorKind::ConnectionReset);
+        assert_eq!(Error::from_io(foreign).kind(), ErrorKind::Io);
+    }
+
+    #[test]
+    fn is_small_and_shareable() {
+        fn shareable<T: Clone + Send + Sync + 'static>() {}
+        shareable::<Error>();
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}

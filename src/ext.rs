@@ -1,0 +1,94 @@
+//! What applications call on any provider.
+
+use std::future::Future;
+
+use tokio::io::AsyncRead;
+
+use crate::{
+    context::Context,
+    envelope::{Opener, Sealer},
+    error::Result,
+    key::Plaintext,
+    provider::CryptoProvider,
+    stream::{DecryptReader, EncryptReader, EncryptWriter},
+};
+
+/// Sealing and opening with one provider, `&dyn CryptoProvider` included.
+///
+/// Each method is a [`Sealer`] or an [`Opener`] of this provider alone; make one of those for
+/// several recipients or other settings.
+///
+/// ```
+/// use bulla::{Context, CryptoProvider, CryptoProviderExt};
+///
+/// # async fn example(vault: &dyn CryptoProvider) -> bulla::Result<()> {
+/// let context = Context::new().with_key("tenant", "acme")?;
+/// let sealed = vault.seal(b"card number", &context).await?;
+/// let opened = vault.open(&sealed, &context).await?;
+/// assert_eq!(&*opened, b"card number");
+/// # Ok(())
+/// # }
+/// ```
+pub trait CryptoProviderExt: CryptoProvider {
+    /// Seals a value to this provider's sealing key.
+    ///
+    /// # Errors
+    /// As for [`Sealer::seal`].
+    fn seal(
+        &self,
+        plaintext: &[u8],
+        context: &Context,
+    ) -> impl Future<Output = Result<Vec<u8>>> + Send {
+        async move { Sealer::new(self)?.seal(plaintext, context).await }
+    }
+
+    /// Opens a value that was sealed to a key on this provider's list.
+    ///
+    /// # Errors
+    /// As for [`Opener::open`].
+    fn open(
+        &self,
+        sealed: &[u8],
+        context: &Context,
+    ) -> impl Future<Output = Result<Plaintext>> + Send {
+        async move { Opener::new([self]).open(sealed, context).await }
+    }
+
+    /// Wraps a reader of plaintext into one of sealed bytes.
+    ///
+    /// # Errors
+    /// As for [`Sealer::begin`].
+    fn encrypt_reader<R: Send>(
+        &self,
+        reader: R,
+        context: &Context,
+    ) -> impl Future<Output = Result<EncryptReader<R>>> + Send {
+        async move { Sealer::new(self)?.encrypt_reader(reader, context).await }
+    }
+
+    /// Wraps a writer of sealed bytes into one of plaintext, to be ended with `finish`.
+    ///
+    /// # Errors
+    /// As for [`Sealer::begin`].
+    fn encrypt_writer<W: Send>(
+        &self,
+        writer: W,
+        context: &Context,
+    ) -> impl Future<Output = Result<EncryptWriter<W>>> + Send {
+        async move { Sealer::new(self)?.encrypt_writer(writer, context).await }
+    }
+
+    /// Wraps a reader of sealed bytes into one of plaintext.
+    ///
+    /// # Errors
+    /// As for [`Opener::decrypt_reader`].
+    fn decrypt_reader<R: AsyncRead + Unpin + Send>(
+        &self,
+        reader: R,
+        context: &Context,
+    ) -> impl Future<Output = Result<DecryptReader<R>>> + Send {
+        async move { Opener::new([self]).decrypt_reader(reader, context).await }
+    }
+}
+
+impl<P: CryptoProvider + ?Sized> CryptoProviderExt for P {}

@@ -1,0 +1,52 @@
+//! Envelope encryption, streaming encryption and signing with keys held in a KMS or an HSM.
+//!
+//! Applications start at [`CryptoProviderExt`] (one provider), [`Sealer`] and [`Opener`] (several
+//! recipients), and [`stream`]. Implementers of a backend start at [`CryptoProvider`].
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`mod@provider`], [`CryptoProviderExt`] | the traits: what a backend does, what an application calls |
+//! | [`Error`], [`ErrorKind`] | the one error type |
+//! | [`EncryptionContext`], [`Context`] | what data belongs to |
+//! | [`KeyUri`], [`KeyName`], [`DataKey`], [`Wrapped`] | keys by name, and secrets |
+//! | [`Sealer`], [`Opener`], [`Header`] | the sealed format |
+//! | [`stream`] | readers, writers, streams, and the engine under them |
+//! | [`aead`] | the seam over AWS-LC and RustCrypto |
+//!
+//! # Features
+//!
+//! * `aws-lc-rs` (default): the cryptography of AWS-LC; needs a C compiler to build.
+//! * `rustcrypto`: the same from the RustCrypto crates. Where both are on, AWS-LC does the work.
+//!
+//! With neither there are types and traits only: enough to write a provider or name a key.
+
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+pub mod aead;
+mod context;
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+mod envelope;
+mod error;
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+mod ext;
+mod key;
+pub mod provider;
+mod signing;
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+pub mod stream;
+
+pub use context::{Context, EncryptionContext, MAX_ENCODED_LEN, MAX_PAIRS};
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+pub use envelope::{
+    DEFAULT_HEADER_LEN, Head, HeadReader, Header, MAGIC, MAX_RECIPIENTS, OpenedHeader, Opener,
+    PREFIX_LEN, SealedHeader, Sealer, SealerBuilder, Suite, TEXT_PREFIX, from_text, to_text,
+};
+pub use error::{Error, ErrorKind, Operation, Result};
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+pub use ext::CryptoProviderExt;
+pub use key::{
+    AwsKmsUri, AzureKeyVaultUri, DATA_KEY_LEN, DataKey, GcpKmsUri, KeyName, KeyUri, KeyVersion,
+    LocalUri, MAX_NAME_LEN, MAX_SCHEME_LEN, MAX_WRAPPED_LEN, Pkcs11Uri, Plaintext, SCHEMES,
+    VaultUri, WrapAlgorithm, Wrapped,
+};
+pub use provider::{CryptoProvider, DataKeys, Encrypt, Sign};
+pub use signing::{PublicKey, Signature, SigningAlgorithm, SigningInput};

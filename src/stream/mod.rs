@@ -1,0 +1,38 @@
+//! Streams: one engine without I/O, and thin adapters over it.
+//!
+//! | plaintext or sealed bytes come from / go to | sealing | opening |
+//! |---|---|---|
+//! | [`std::io`] and [`tokio::io`] readers | [`EncryptReader`] | [`DecryptReader`] |
+//! | [`std::io`] and [`tokio::io`] writers | [`EncryptWriter`] | [`DecryptWriter`] |
+//! | a [`Stream`](futures_core::Stream) of [`Bytes`](bytes::Bytes) | [`EncryptStream`] | [`DecryptStream`] |
+//! | your own loop | [`Encryptor`] | [`Decryptor`] |
+//!
+//! Each starts from a [`SealedHeader`](crate::SealedHeader) or an
+//! [`OpenedHeader`](crate::OpenedHeader), for which a [`Sealer`](crate::Sealer) or
+//! [`Opener`](crate::Opener) called the KMS, once. From there on everything is local, and memory
+//! is constant: one chunk of plaintext and one of ciphertext.
+//!
+//! **What ends a message.** Only a clean end of the source (readers, streams) or an explicit
+//! `finish` (writers, engine) writes the last chunk. After an error, a cancellation or a drop, what
+//! was written does not open. The same holds the other way: an adapter that has not said that the
+//! message ended has not vouched for its length.
+
+mod bytes;
+pub(crate) mod chunk;
+mod decryptor;
+mod encryptor;
+mod engine;
+mod head;
+mod sync;
+mod tokio;
+
+pub use self::{
+    bytes::{DecryptStream, EncryptStream},
+    decryptor::Decryptor,
+    encryptor::Encryptor,
+    engine::{DecryptReader, DecryptWriter, EncryptReader, EncryptWriter, Engine, Reader, Writer},
+    head::{read_head, read_head_async},
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! Tests that join the crates of the workspace.

@@ -1,0 +1,181 @@
+//! Where the workspace is, and how commands run in it.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// What a lane comes to: nothing to say, or why it failed.
+pub(crate) type Outcome<T = ()> = Result<T, String>;
+
+pub(crate) struct Project {
+    root: PathBuf,
+    target: PathBuf,
+    cargo: OsString,
+}
+
+impl Project {
+    pub(crate) fn find() -> Outcome<Self> {
+        // Cargo sets the variable for `cargo run`. A binary started by hand knows where it was
+        // built.
+        let manifest_dir = env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = manifest_dir
+            .parent()
+            .ok_or("xtask is not inside a workspace")?
+            .to_path_buf();
+        let target = match env::var_os("CARGO_TARGET_DIR") {
+            Some(dir) => std::path::absolute(dir).map_err(|error| error.to_string())?,
+            None => root.join("target"),
+        };
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        Ok(Self {
+            root,
+            target,
+            cargo,
+        })
+    }
+
+    /// A path in the workspace.
+    pub(crate) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// A path in the target directory.
+    pub(crate) fn target(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.target.join(relative)
+    }
+
+    /// A cargo command at the workspace's root.
+    pub(crate) fn cargo<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Step {
+        self.step("cargo", &self.cargo, args)
+    }
+
+    /// Any other command at the workspace's root.
+    pub(crate) fn command<I: AsRef<OsStr>>(
+        &self,
+        program: impl AsRef<OsStr>,
+        args: impl IntoIterator<Item = I>,
+    ) -> Step {
+        let program = program.as_ref();
+        let name = Path::new(program)
+            .file_stem()
+            .unwrap_or(program)
+            .to_string_lossy();
+        self.step(&name, program, args)
+    }
+
+    fn step<I: AsRef<OsStr>>(
+        &self,
+        name: &str,
+        program: &OsStr,
+        args: impl IntoIterator<Item = I>,
+    ) -> Step {
+        let mut command = Command::new(program);
+        command.current_dir(&self.root).stdin(Stdio::null());
+        args.into_iter().fold(
+            Step {
+                command,
+                line: name.to_owned(),
+            },
+            Step::arg,
+        )
+    }
+}
+
+/// One command of a lane.
+pub(crate) struct Step {
+    command: Command,
+    line: String,
+}
+
+impl Step {
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        let arg = arg.as_ref();
+        self.line.push(' ');
+        self.line.push_str(&arg.to_string_lossy());
+        self.command.arg(arg);
+        self
+    }
+
+    /// Shows this instead of the command.
+    pub(crate) fn titled(mut self, line: &str) -> Self {
+        line.clone_into(&mut self.line);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn env_remove(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub(crate) fn current_dir(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// Prints the command and runs it, its output going where ours goes.
+    pub(crate) fn run(mut self) -> Outcome {
+        println!("$ {}", self.line);
+        let status = self
+            .command
+            .status()
+            .map_err(|error| self.not_started(&error))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("`{}` failed ({status})", self.line))
+        }
+    }
+
+    /// Runs the command without printing anything, and gives back what it wrote to stdout.
+    pub(crate) fn read(mut self) -> Outcome<String> {
+        let output = self
+            .command
+            .output()
+            .map_err(|error| self.not_started(&error))?;
+        if output.status.success() {
+            String::from_utf8(output.stdout)
+                .map_err(|_| format!("`{}` wrote something other than UTF-8", self.line))
+        } else {
+            let why = String::from_utf8_lossy(&output.stderr);
+            Err(format!(
+                "`{}` failed ({}): {}",
+                self.line,
+                output.status,
+                why.trim()
+            ))
+        }
+    }
+
+    fn not_started(&self, error: &std::io::Error) -> String {
+        format!("`{}` did not start: {error}", self.line)
+    }
+}
+
+pub(crate) fn read_file(path: &Path) -> Outcome<String> {
+    fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+pub(crate) fn create_dir(path: &Path) -> Outcome {
+    fs::create_dir_all(path).map_err(|error| format!("cannot create {}: {error}", path.display()))
+}
+
+/// Removes a directory and all that is in it. One that isn't there is fine.
+pub(crate) fn remove_dir(path: &Path) -> Outcome {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(format!("cannot remove {}: {error}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,59 @@
+//! Runs lanes one after the other and sums up.
+
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use crate::{lanes::Lane, project::Project};
+
+/// Runs every lane, the ones after a failure too unless `fail_fast`, and prints the summary.
+pub(crate) fn run(project: &Project, lanes: &[&Lane], fail_fast: bool) -> ExitCode {
+    let started = Instant::now();
+    let mut rows = Vec::new();
+    let mut failed = Vec::new();
+    for (index, lane) in lanes.iter().enumerate() {
+        if fail_fast && !failed.is_empty() {
+            rows.push(row(lane.name, "not run", None));
+            continue;
+        }
+        println!(
+            "\n==> {} ({} of {}): {}",
+            lane.name,
+            index + 1,
+            lanes.len(),
+            lane.about
+        );
+        let lane_started = Instant::now();
+        let outcome = (lane.run)(project);
+        let result = if outcome.is_ok() { "ok" } else { "FAILED" };
+        rows.push(row(lane.name, result, Some(lane_started.elapsed())));
+        if let Err(error) = outcome {
+            eprintln!("error: lane {}: {error}", lane.name);
+            failed.push(lane.name);
+        }
+    }
+
+    println!("\n==> summary\n{}", rows.join("\n"));
+    println!("{}", row("total", "", Some(started.elapsed())));
+    if failed.is_empty() {
+        println!("\n{0} of {0} lanes passed", lanes.len());
+        ExitCode::SUCCESS
+    } else {
+        println!(
+            "\n{} of {} lanes failed: {}",
+            failed.len(),
+            lanes.len(),
+            failed.join(", ")
+        );
+        ExitCode::FAILURE
+    }
+}
+
+fn row(name: &str, result: &str, time: Option<Duration>) -> String {
+    let time = time.map_or_else(
+        || "-".to_owned(),
+        |time| format!("{:.1}s", time.as_secs_f64()),
+    );
+    format!("{name:<10}{result:<9}{time:>8}")
+}

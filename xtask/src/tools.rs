@@ -1,0 +1,102 @@
+//! Tools that lanes need beyond the Rust toolchain. What can be installed goes below the target
+//! directory, once.
+
+use std::{
+    env::consts::EXE_SUFFIX,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::project::{Outcome, Project, create_dir, read_file, remove_dir};
+
+const CARGO_DENY_VERSION: &str = "0.20.2";
+
+const INTEROP_REQUIREMENTS: &str = "tests/interop/requirements.txt";
+
+/// Whether cargo-nextest is there. Without it, `cargo test` runs the tests.
+pub(crate) fn has_nextest(project: &Project) -> bool {
+    project.cargo(["nextest", "--version"]).read().is_ok()
+}
+
+/// The pinned cargo-deny, built first if it's missing.
+pub(crate) fn cargo_deny(project: &Project) -> Outcome<PathBuf> {
+    let root = project.target("tools");
+    let installed = root.join(format!("bin/cargo-deny{EXE_SUFFIX}"));
+    for candidate in [&installed, Path::new("cargo-deny")] {
+        if is_wanted_cargo_deny(project, candidate) {
+            return Ok(candidate.to_path_buf());
+        }
+    }
+
+    // Unoptimised: it builds in a fraction of the time, and runs for a second or two.
+    let package = format!("cargo-deny@{CARGO_DENY_VERSION}");
+    let build = project.target("tools-build");
+    project
+        .cargo([
+            "install", "--locked", "--debug", "--force", &package, "--root",
+        ])
+        .arg(&root)
+        .env("CARGO_TARGET_DIR", &build)
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .run()
+        .map_err(|error| {
+            format!(
+                "{error}. Installing it needs crates.io; a cargo-deny {CARGO_DENY_VERSION} on the \
+                 PATH does as well"
+            )
+        })?;
+    remove_dir(&build)?;
+    Ok(installed)
+}
+
+fn is_wanted_cargo_deny(project: &Project, binary: &Path) -> bool {
+    let version = project.command(binary, ["--version"]).read();
+    version.is_ok_and(|version| version.trim().ends_with(&format!(" {CARGO_DENY_VERSION}")))
+}
+
+/// A Python that has what the interop tests need, in a virtual environment of its own. It is built
+/// anew when the requirements change.
+pub(crate) fn interop_python(project: &Project) -> Outcome<PathBuf> {
+    let venv = project.target("testworld/venv");
+    let python = venv.join(if cfg!(windows) {
+        "Scripts/python.exe"
+    } else {
+        "bin/python"
+    });
+    let requirements = project.path(INTEROP_REQUIREMENTS);
+    let wanted = read_file(&requirements)?;
+    let stamp = venv.join("requirements.stamp");
+    let runs = || project.command(&python, ["--version"]).read().is_ok();
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) && runs() {
+        return Ok(python);
+    }
+
+    remove_dir(&venv)?;
+    create_dir(&project.target("testworld"))?;
+    project
+        .command("python3", ["-m", "venv"])
+        .arg(&venv)
+        .run()
+        .map_err(|error| {
+            format!("{error}. Install Python 3 with its venv module (Debian: python3-venv)")
+        })?;
+    let install = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--requirement",
+    ];
+    project
+        .command(&python, install)
+        .arg(&requirements)
+        .run()
+        .map_err(|error| {
+            format!("{error}. Installing {INTEROP_REQUIREMENTS} needs a Python package index")
+        })?;
+    fs::write(&stamp, wanted)
+        .map_err(|error| format!("cannot write {}: {error}", stamp.display()))?;
+    Ok(python)
+}
