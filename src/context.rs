@@ -161,9 +161,7 @@ impl EncryptionContext {
             if context.pairs.last_key_value().is_some_and(|(last, _)| *last >= key) {
                 return Err(Error::malformed("stored context is not in strictly ascending order"));
             }
-            context
-                .insert_any(key, value)
-                .map_err(|e| Error::malformed(e.message().to_owned()))?;
+            context.insert_any(key, value).map_err(|e| Error::malformed(e.message().to_owned()))?;
         }
         Ok(context)
     }

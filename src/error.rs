@@ -291,7 +291,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, provider, operation, retry_after, request_id, source } = &*self.0;
+        let Inner { kind, message, provider, operation, retry_after, request_id, source } =
+            &*self.0;
         match (provider, operation) {
             (Some(p), Some(o)) => write!(f, "{p}: {o}: ")?,
             (Some(p), None) => write!(f, "{p}: ")?,
@@ -314,7 +315,8 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, provider, operation, retry_after, request_id, source } = &*self.0;
+        let Inner { kind, message, provider, operation, retry_after, request_id, source } =
+            &*self.0;
         f.debug_struct("Error")
             .field("kind", kind)
             .field("message", message)

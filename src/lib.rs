@@ -33,6 +33,8 @@ pub mod provider;
 mod signing;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub mod stream;
+#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rustcrypto")))]
+mod testing;
 
 pub use context::{Context, EncryptionContext, MAX_ENCODED_LEN, MAX_PAIRS};
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]

@@ -23,6 +23,9 @@ impl Backend for AwsLc {
     type Aead = LessSafeKey;
 
     fn expand(prk: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result<()> {
+        if prk.len() > 64 {
+            return Err(fault("HKDF-Expand"));
+        }
         hkdf::Prk::new_less_safe(hkdf::HKDF_SHA512, prk)
             .expand(info, OkmLen(out.len()))
             .and_then(|okm| okm.fill(out))

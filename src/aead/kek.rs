@@ -186,7 +186,10 @@ mod tests {
             let mut bad = blob.clone();
             bad[at] ^= 1;
             assert_eq!(kek.unwrap(&bad, b"aad").unwrap_err().kind(), ErrorKind::NotAuthentic);
-            assert_eq!(kek.unwrap(&blob[..at], b"aad").unwrap_err().kind(), ErrorKind::NotAuthentic);
+            assert_eq!(
+                kek.unwrap(&blob[..at], b"aad").unwrap_err().kind(),
+                ErrorKind::NotAuthentic
+            );
         }
         assert!(kek.unwrap(&[&blob[..], b"\0"].concat(), b"aad").is_err());
     }

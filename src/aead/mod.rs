@@ -26,7 +26,8 @@ pub(crate) trait Backend {
     /// An AES-256-GCM key, expanded.
     type Aead: Aead;
 
-    /// HKDF-Expand with SHA-512 (RFC 5869, section 2.3) over the concatenation of `info`.
+    /// HKDF-Expand with SHA-512 (RFC 5869, section 2.3) over the concatenation of `info`, from a
+    /// key of at most 64 bytes.
     fn expand(prk: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result<()>;
 
     /// HMAC-SHA-512 (RFC 2104) over the concatenation of `parts`.
@@ -58,8 +59,13 @@ pub(crate) trait Aead: Sized + Send + Sync + 'static {
 
     /// Writes the plaintext to `out`, which is [`TAG_LEN`] shorter than `sealed`. On failure `out`
     /// is all zeros.
-    fn open(&self, nonce: &[u8; NONCE_LEN], aad: &[u8], sealed: &[u8], out: &mut [u8])
-    -> Result<()>;
+    fn open(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        sealed: &[u8],
+        out: &mut [u8],
+    ) -> Result<()>;
 }
 
 #[cfg(feature = "aws-lc-rs")]

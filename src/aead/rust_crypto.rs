@@ -20,11 +20,9 @@ impl Backend for RustCrypto {
         // RFC 5869 asks for a PRK of at least the hash's length, and the crate insists; an HMAC
         // key padded with zeros to that length is the same key (RFC 2104, section 2).
         let mut padded = [0; 64];
-        let long = prk.len() > padded.len();
-        if let Some(head) = padded.get_mut(..prk.len()) {
-            head.copy_from_slice(prk);
-        }
-        let hkdf = hkdf::Hkdf::<Sha512>::from_prk(if long { prk } else { &padded });
+        let head = padded.get_mut(..prk.len()).ok_or_else(|| fault("HKDF-Expand"))?;
+        head.copy_from_slice(prk);
+        let hkdf = hkdf::Hkdf::<Sha512>::from_prk(&padded);
         padded.zeroize();
         hkdf.ok()
             .and_then(|hkdf| hkdf.expand_multi_info(info, out).ok())

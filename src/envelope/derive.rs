@@ -25,7 +25,9 @@ pub(crate) fn binding(suite: Suite, all: &EncryptionContext) -> [u8; 73] {
     let digest = Preferred::sha512(&[&all.encode()]);
     let suite = [suite.code()];
     let mut x = [0; 73];
-    x.iter_mut().zip(b"bulla/1\0".iter().chain(&suite).chain(&digest).copied()).for_each(|(to, from)| *to = from);
+    x.iter_mut()
+        .zip(b"bulla/1\0".iter().chain(&suite).chain(&digest).copied())
+        .for_each(|(to, from)| *to = from);
     x
 }
 

@@ -68,7 +68,8 @@ impl Header {
         if !(1..=MAX_RECIPIENTS).contains(&count) {
             return Err(Error::malformed("a header has 1 to 8 recipients"));
         }
-        let recipients = (0..count).map(|_| read_recipient(&mut reader)).collect::<Result<Vec<_>>>()?;
+        let recipients =
+            (0..count).map(|_| read_recipient(&mut reader)).collect::<Result<Vec<_>>>()?;
         refuse_duplicates(&recipients).map_err(|e| Error::malformed(e.message().to_owned()))?;
         if reader.0.iter().any(|byte| *byte != 0) {
             return Err(Error::malformed("the header's padding is not zero"));

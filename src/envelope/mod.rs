@@ -5,8 +5,8 @@
 //! `text` the text form.
 
 pub(crate) mod derive;
-pub(crate) mod header;
 mod head;
+pub(crate) mod header;
 mod opener;
 mod sealer;
 mod suite;

@@ -89,8 +89,7 @@ where
     /// # Errors
     /// As for [`seal`](Self::seal).
     pub async fn begin(&self, context: &Context) -> Result<SealedHeader> {
-        let message =
-            Message { suite: self.suite, shared: false, padded: Some(self.header_len) };
+        let message = Message { suite: self.suite, shared: false, padded: Some(self.header_len) };
         message.check_fit(&self.recipients, context.key())?;
         let (data_key, recipients) = self.fresh_data_key(context.key()).await?;
         message.begin(&data_key, recipients, context)
@@ -242,7 +241,8 @@ impl Message {
             .ok_or_else(|| Error::invalid("the value is too long"))?;
         let start = bytes.len();
         bytes.resize(start + body_len, 0);
-        let mut out = bytes.get_mut(start..).unwrap_or_default().chunks_mut(self.suite.sealed_chunk_len());
+        let mut out =
+            bytes.get_mut(start..).unwrap_or_default().chunks_mut(self.suite.sealed_chunk_len());
         let mut input = plaintext.chunks(self.suite.chunk_len());
         // One chunk of output for each of input, and an empty one behind a full last chunk.
         out.try_for_each(|out| chunks.seal(input.next().unwrap_or_default(), out))?;

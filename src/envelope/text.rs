@@ -26,7 +26,9 @@ pub fn to_text(sealed: &[u8]) -> String {
 /// left over that are not zero.
 pub fn from_text(text: &str) -> Result<Vec<u8>> {
     let body = text.strip_prefix(TEXT_PREFIX).ok_or_else(|| {
-        Error::malformed("sealed text begins with `bulla1.`; this does not, or is of another version")
+        Error::malformed(
+            "sealed text begins with `bulla1.`; this does not, or is of another version",
+        )
     })?;
     URL_SAFE_NO_PAD.decode(body).map_err(|_| {
         Error::malformed("sealed text is base64url without padding, spaces or line breaks")

@@ -107,11 +107,7 @@ impl ChunkSealer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        envelope::derive::Salt,
-        error::ErrorKind,
-        key::DataKey,
-    };
+    use crate::{envelope::derive::Salt, error::ErrorKind, key::DataKey};
 
     fn keys(suite: Suite) -> BodyKeys {
         let bytes = std::array::from_fn(|i| i as u8);

@@ -39,8 +39,12 @@ impl Decryptor {
     /// Starts a message behind its header.
     #[must_use]
     pub fn new(header: OpenedHeader) -> Self {
+        Self::from_chunks(header.chunks)
+    }
+
+    pub(crate) fn from_chunks(chunks: ChunkOpener) -> Self {
         Self {
-            chunks: header.chunks,
+            chunks,
             next: 0,
             pending: Vec::new(),
             filled: 0,

@@ -27,19 +27,10 @@ pub(crate) fn run(project: &Project) -> Outcome {
             failures.extend(tests.run().err());
         }
     }
-    if failures.is_empty() {
-        Ok(())
-    } else {
-        Err(failures.join("; "))
-    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }
 
 fn clippy(project: &Project, selection: &[&str]) -> Outcome {
-    let args = [
-        &["clippy"],
-        selection,
-        &["--all-targets", "--", "-D", "warnings"],
-    ]
-    .concat();
+    let args = [&["clippy"], selection, &["--all-targets", "--", "-D", "warnings"]].concat();
     project.cargo(args).run()
 }

@@ -48,23 +48,12 @@ pub(crate) fn run(project: &Project) -> Outcome {
     for finding in &findings {
         eprintln!("{finding}");
     }
-    if findings.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("{} findings", findings.len()))
-    }
+    if findings.is_empty() { Ok(()) } else { Err(format!("{} findings", findings.len())) }
 }
 
 /// Sources and manifests that git tracks, or would with the next `git add`.
 fn files(project: &Project) -> Outcome<Vec<String>> {
-    let list = [
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "--",
-    ];
+    let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"];
     let globs = ["*.rs", "Cargo.toml", "*/Cargo.toml"];
     let output = project.command("git", list.iter().chain(&globs)).read()?;
     Ok(output.split_terminator('\0').map(str::to_owned).collect())
@@ -74,24 +63,15 @@ fn check_source(file: &str, text: &str) -> Vec<String> {
     let code = code_of(text);
     let mut findings = Vec::new();
 
-    let limit = if Path::new(file).ends_with("lib.rs") {
-        MAX_LIB_LINES
-    } else {
-        MAX_LINES
-    };
+    let limit = if Path::new(file).ends_with("lib.rs") { MAX_LIB_LINES } else { MAX_LINES };
     let lines = lines_without_tests(&code);
     if !may_be_long(file) && lines >= limit {
-        findings.push(format!(
-            "{file}: {lines} lines without tests; the limit is {limit}"
-        ));
+        findings.push(format!("{file}: {lines} lines without tests; the limit is {limit}"));
     }
 
     for name in FORBIDDEN_MACROS {
         for (before, _) in words(&code, name).filter(|(_, after)| is_macro_call(after)) {
-            findings.push(format!(
-                "{file}:{}: {name}! is for work in progress",
-                line(before)
-            ));
+            findings.push(format!("{file}:{}: {name}! is for work in progress", line(before)));
         }
     }
 
@@ -108,12 +88,8 @@ fn check_source(file: &str, text: &str) -> Vec<String> {
 }
 
 fn may_be_long(file: &str) -> bool {
-    let dir = Path::new(file)
-        .parent()
-        .into_iter()
-        .flat_map(Path::components);
-    dir.into_iter()
-        .any(|part| LONG_DIRS.iter().any(|name| part.as_os_str() == *name))
+    let dir = Path::new(file).parent().into_iter().flat_map(Path::components);
+    dir.into_iter().any(|part| LONG_DIRS.iter().any(|name| part.as_os_str() == *name))
 }
 
 fn lines_without_tests(code: &str) -> usize {
@@ -134,19 +110,14 @@ fn is_tests_to_the_end(code: &str) -> bool {
         };
         rest = after;
     }
-    let body = rest
-        .trim_start()
-        .strip_prefix("mod tests")
-        .map(str::trim_start);
+    let body = rest.trim_start().strip_prefix("mod tests").map(str::trim_start);
     body.filter(|body| body.starts_with('{'))
         .and_then(split_brackets)
         .is_some_and(|(_, after)| after.trim().is_empty())
 }
 
 fn is_macro_call(after: &str) -> bool {
-    after
-        .strip_prefix('!')
-        .is_some_and(|rest| rest.trim_start().starts_with(['(', '[', '{']))
+    after.strip_prefix('!').is_some_and(|rest| rest.trim_start().starts_with(['(', '[', '{']))
 }
 
 /// The attributes in code, outer and inner, each with the code before it.
@@ -173,13 +144,8 @@ fn stated_rust_versions(file: &str, manifest: &str) -> Vec<String> {
             value.is_some_and(|value| value.starts_with(['"', '\'']))
         })
     };
-    let lines = manifest
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| stated(line));
-    lines
-        .map(|(index, _)| format!("{file}:{}", index + 1))
-        .collect()
+    let lines = manifest.lines().enumerate().filter(|(_, line)| stated(line));
+    lines.map(|(index, _)| format!("{file}:{}", index + 1)).collect()
 }
 
 #[cfg(test)]
@@ -194,12 +160,7 @@ mod tests {
         assert_eq!(check_source("src/a.rs", &long).len(), 1);
         assert_eq!(check_source("src/lib.rs", &fine).len(), 1);
         assert!(check_source("src/mylib.rs", &fine).is_empty());
-        for exempt in [
-            "tests/a.rs",
-            "cli/tests/a.rs",
-            "benches/a.rs",
-            "fuzz/fuzz_targets/a.rs",
-        ] {
+        for exempt in ["tests/a.rs", "cli/tests/a.rs", "benches/a.rs", "fuzz/fuzz_targets/a.rs"] {
             assert!(check_source(exempt, &long).is_empty(), "{exempt}");
         }
     }
@@ -209,22 +170,10 @@ mod tests {
         let tests = "#[cfg(test)]\n#[expect(\n    a,\n    reason = \"]\"\n)]\nmod tests {\n    \
                      const A: &str = \"}\n}\";\n    fn a() {}\n}\n";
         let item = "fn b() {}\n";
-        assert_eq!(
-            lines_without_tests(&code_of(&format!("{item}\n{tests}"))),
-            1
-        );
-        assert_eq!(
-            lines_without_tests(&code_of(&format!("{item}{tests}// end\n"))),
-            1
-        );
-        assert_eq!(
-            lines_without_tests(&code_of(&format!("{item}{tests}{item}"))),
-            12
-        );
-        assert_eq!(
-            lines_without_tests(&format!("{item}#[cfg(test)]\nmod tests;\n")),
-            3
-        );
+        assert_eq!(lines_without_tests(&code_of(&format!("{item}\n{tests}"))), 1);
+        assert_eq!(lines_without_tests(&code_of(&format!("{item}{tests}// end\n"))), 1);
+        assert_eq!(lines_without_tests(&code_of(&format!("{item}{tests}{item}"))), 12);
+        assert_eq!(lines_without_tests(&format!("{item}#[cfg(test)]\nmod tests;\n")), 3);
     }
 
     #[test]
@@ -243,10 +192,7 @@ mod tests {
             ("#[cfg_attr(b, allow(a))]\nfn a() {}", 1),
             ("#[allow(\n    a,\n    reason = \"b\"\n)]\nfn a() {}", 0),
             ("fn a() { b.expect(\"#[allow(a)]\"); }", 0),
-            (
-                "#[should_panic(expected = \"a\")]\n#[arg(allow_hyphen_values = true)]",
-                0,
-            ),
+            ("#[should_panic(expected = \"a\")]\n#[arg(allow_hyphen_values = true)]", 0),
             ("/// `#[allow(a)]`\nfn a() {}", 0),
         ] {
             assert_eq!(check_source("a.rs", source).len(), findings, "{source}");

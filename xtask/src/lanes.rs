@@ -16,48 +16,18 @@ pub(crate) struct Lane {
 
 /// Every lane, in the order in which they run. None is ever skipped: a lane that can't run fails.
 pub(crate) const LANES: &[Lane] = &[
-    Lane {
-        name: "fmt",
-        about: "formatting",
-        quick: true,
-        run: fmt,
-    },
-    Lane {
-        name: "clippy",
-        about: "lints, all targets",
-        quick: true,
-        run: clippy,
-    },
-    Lane {
-        name: "test",
-        about: "unit and integration tests",
-        quick: true,
-        run: test,
-    },
-    Lane {
-        name: "doctest",
-        about: "examples in the documentation",
-        quick: true,
-        run: doctest,
-    },
-    Lane {
-        name: "house",
-        about: "house rules on the sources",
-        quick: true,
-        run: house::run,
-    },
+    Lane { name: "fmt", about: "formatting", quick: true, run: fmt },
+    Lane { name: "clippy", about: "lints, all targets", quick: true, run: clippy },
+    Lane { name: "test", about: "unit and integration tests", quick: true, run: test },
+    Lane { name: "doctest", about: "examples in the documentation", quick: true, run: doctest },
+    Lane { name: "house", about: "house rules on the sources", quick: true, run: house::run },
     Lane {
         name: "features",
         about: "lints and tests for every set of features",
         quick: false,
         run: features::run,
     },
-    Lane {
-        name: "doc",
-        about: "documentation builds without warnings",
-        quick: false,
-        run: doc,
-    },
+    Lane { name: "doc", about: "documentation builds without warnings", quick: false, run: doc },
     Lane {
         name: "deny",
         about: "licences, banned crates and sources of dependencies",
@@ -83,16 +53,7 @@ fn fmt(project: &Project) -> Outcome {
 }
 
 fn clippy(project: &Project) -> Outcome {
-    project
-        .cargo([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ])
-        .run()
+    project.cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()
 }
 
 fn test(project: &Project) -> Outcome {
@@ -116,30 +77,15 @@ fn doc(project: &Project) -> Outcome {
 fn deny(project: &Project) -> Outcome {
     let cargo_deny = tools::cargo_deny(project)?;
     // Without `--workspace`, only the root package and what it depends on.
-    let checks = [
-        "--workspace",
-        "check",
-        "--hide-inclusion-graph",
-        "licenses",
-        "bans",
-        "sources",
-    ];
+    let checks = ["--workspace", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
     project.command(cargo_deny, checks).run()
 }
 
 fn interop(project: &Project) -> Outcome {
     let python = tools::interop_python(project)?;
-    let runner: &[&str] = if tools::has_nextest(project) {
-        &["nextest", "run"]
-    } else {
-        &["test"]
-    };
+    let runner: &[&str] = if tools::has_nextest(project) { &["nextest", "run"] } else { &["test"] };
     project
-        .cargo(
-            runner
-                .iter()
-                .chain(&["-p", "bulla-tests", "--test", "interop"]),
-        )
+        .cargo(runner.iter().chain(&["-p", "bulla-tests", "--test", "interop"]))
         .env("BULLA_INTEROP_PYTHON", python)
         .env("BULLA_REQUIRE_INTEROP", "1")
         .run()

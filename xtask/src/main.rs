@@ -26,11 +26,7 @@ use crate::{
 
 /// The workspace's checks.
 #[derive(Parser)]
-#[command(
-    name = "xtask",
-    bin_name = "cargo xtask",
-    arg_required_else_help = true
-)]
+#[command(name = "xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -100,9 +96,7 @@ mod tests {
 
     fn selected(args: &[&str]) -> Vec<&'static str> {
         let cli = Cli::try_parse_from([&["xtask", "test"], args].concat()).unwrap();
-        let Task::Test(selection) = cli.task else {
-            panic!("{args:?} is no test")
-        };
+        let Task::Test(selection) = cli.task else { panic!("{args:?} is no test") };
         selection.lanes().iter().map(|lane| lane.name).collect()
     }
 
@@ -113,14 +107,8 @@ mod tests {
 
     #[test]
     fn lanes_keep_their_order_however_they_are_named() {
-        assert_eq!(
-            selected(&["--lane", "house", "--lane", "fmt"]),
-            ["fmt", "house"]
-        );
-        assert_eq!(
-            selected(&["--quick"]),
-            ["fmt", "clippy", "test", "doctest", "house"]
-        );
+        assert_eq!(selected(&["--lane", "house", "--lane", "fmt"]), ["fmt", "house"]);
+        assert_eq!(selected(&["--quick"]), ["fmt", "clippy", "test", "doctest", "house"]);
         assert_eq!(selected(&[]).len(), LANES.len());
     }
 

@@ -24,20 +24,13 @@ impl Project {
         // built.
         let manifest_dir = env::var_os("CARGO_MANIFEST_DIR")
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-        let root = manifest_dir
-            .parent()
-            .ok_or("xtask is not inside a workspace")?
-            .to_path_buf();
+        let root = manifest_dir.parent().ok_or("xtask is not inside a workspace")?.to_path_buf();
         let target = match env::var_os("CARGO_TARGET_DIR") {
             Some(dir) => std::path::absolute(dir).map_err(|error| error.to_string())?,
             None => root.join("target"),
         };
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        Ok(Self {
-            root,
-            target,
-            cargo,
-        })
+        Ok(Self { root, target, cargo })
     }
 
     /// A path in the workspace.
@@ -62,10 +55,7 @@ impl Project {
         args: impl IntoIterator<Item = I>,
     ) -> Step {
         let program = program.as_ref();
-        let name = Path::new(program)
-            .file_stem()
-            .unwrap_or(program)
-            .to_string_lossy();
+        let name = Path::new(program).file_stem().unwrap_or(program).to_string_lossy();
         self.step(&name, program, args)
     }
 
@@ -77,13 +67,7 @@ impl Project {
     ) -> Step {
         let mut command = Command::new(program);
         command.current_dir(&self.root).stdin(Stdio::null());
-        args.into_iter().fold(
-            Step {
-                command,
-                line: name.to_owned(),
-            },
-            Step::arg,
-        )
+        args.into_iter().fold(Step { command, line: name.to_owned() }, Step::arg)
     }
 }
 
@@ -126,34 +110,19 @@ impl Step {
     /// Prints the command and runs it, its output going where ours goes.
     pub(crate) fn run(mut self) -> Outcome {
         println!("$ {}", self.line);
-        let status = self
-            .command
-            .status()
-            .map_err(|error| self.not_started(&error))?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(format!("`{}` failed ({status})", self.line))
-        }
+        let status = self.command.status().map_err(|error| self.not_started(&error))?;
+        if status.success() { Ok(()) } else { Err(format!("`{}` failed ({status})", self.line)) }
     }
 
     /// Runs the command without printing anything, and gives back what it wrote to stdout.
     pub(crate) fn read(mut self) -> Outcome<String> {
-        let output = self
-            .command
-            .output()
-            .map_err(|error| self.not_started(&error))?;
+        let output = self.command.output().map_err(|error| self.not_started(&error))?;
         if output.status.success() {
             String::from_utf8(output.stdout)
                 .map_err(|_| format!("`{}` wrote something other than UTF-8", self.line))
         } else {
             let why = String::from_utf8_lossy(&output.stderr);
-            Err(format!(
-                "`{}` failed ({}): {}",
-                self.line,
-                output.status,
-                why.trim()
-            ))
+            Err(format!("`{}` failed ({}): {}", self.line, output.status, why.trim()))
         }
     }
 

@@ -11,21 +11,14 @@ const MARKER: &str = "<!-- xtask: run -->";
 const COPY: &str = "copy.md";
 
 pub(crate) fn run(project: &Project) -> Outcome {
-    if !project
-        .command("git", ["status", "--porcelain"])
-        .read()?
-        .is_empty()
-    {
+    if !project.command("git", ["status", "--porcelain"]).read()?.is_empty() {
         eprintln!("warning: there are uncommitted changes; this lane sees the last commit only");
     }
 
     let clone = project.target("readme-clone");
     remove_dir(&clone)?;
     create_dir(&project.target(""))?;
-    project
-        .command("git", ["clone", "--quiet", "--local", "."])
-        .arg(&clone)
-        .run()?;
+    project.command("git", ["clone", "--quiet", "--local", "."]).arg(&clone).run()?;
 
     let readme = read_file(&clone.join("README.md"))
         .map_err(|error| format!("{error}; is it committed?"))?;
@@ -48,20 +41,13 @@ pub(crate) fn run(project: &Project) -> Outcome {
             shell = shell.env(name, real_home.join(default));
         }
     }
-    for name in [
-        "XDG_CONFIG_HOME",
-        "XDG_DATA_HOME",
-        "XDG_STATE_HOME",
-        "XDG_CACHE_HOME",
-    ] {
+    for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
         shell = shell.env_remove(name);
     }
     shell.run()?;
 
     if script.contains(COPY) && read_file(&clone.join(COPY))? != readme {
-        return Err(format!(
-            "the README's commands made a {COPY} that differs from README.md"
-        ));
+        return Err(format!("the README's commands made a {COPY} that differs from README.md"));
     }
     remove_dir(&home)?;
     remove_dir(&clone)

@@ -17,13 +17,7 @@ pub(crate) fn run(project: &Project, lanes: &[&Lane], fail_fast: bool) -> ExitCo
             rows.push(row(lane.name, "not run", None));
             continue;
         }
-        println!(
-            "\n==> {} ({} of {}): {}",
-            lane.name,
-            index + 1,
-            lanes.len(),
-            lane.about
-        );
+        println!("\n==> {} ({} of {}): {}", lane.name, index + 1, lanes.len(), lane.about);
         let lane_started = Instant::now();
         let outcome = (lane.run)(project);
         let result = if outcome.is_ok() { "ok" } else { "FAILED" };
@@ -40,20 +34,12 @@ pub(crate) fn run(project: &Project, lanes: &[&Lane], fail_fast: bool) -> ExitCo
         println!("\n{0} of {0} lanes passed", lanes.len());
         ExitCode::SUCCESS
     } else {
-        println!(
-            "\n{} of {} lanes failed: {}",
-            failed.len(),
-            lanes.len(),
-            failed.join(", ")
-        );
+        println!("\n{} of {} lanes failed: {}", failed.len(), lanes.len(), failed.join(", "));
         ExitCode::FAILURE
     }
 }
 
 fn row(name: &str, result: &str, time: Option<Duration>) -> String {
-    let time = time.map_or_else(
-        || "-".to_owned(),
-        |time| format!("{:.1}s", time.as_secs_f64()),
-    );
+    let time = time.map_or_else(|| "-".to_owned(), |time| format!("{:.1}s", time.as_secs_f64()));
     format!("{name:<10}{result:<9}{time:>8}")
 }

@@ -47,11 +47,7 @@ fn is_word(c: char) -> bool {
 
 /// The length of the word that `text` starts with, or else of its first character.
 fn word(text: &str, first: char) -> usize {
-    if is_word(first) {
-        text.find(|c| !is_word(c)).unwrap_or(text.len())
-    } else {
-        first.len_utf8()
-    }
+    if is_word(first) { text.find(|c| !is_word(c)).unwrap_or(text.len()) } else { first.len_utf8() }
 }
 
 /// The length of the comment or the literal that `text` starts with, or 0.
@@ -104,18 +100,11 @@ fn quoted(text: &str, quote: char) -> usize {
 fn character(text: &str) -> usize {
     let mut chars = text.chars().skip(1);
     let (first, second) = (chars.next(), chars.next());
-    if first == Some('\\') || second == Some('\'') {
-        quoted(text, '\'')
-    } else {
-        0
-    }
+    if first == Some('\\') || second == Some('\'') { quoted(text, '\'') } else { 0 }
 }
 
 fn raw_string(text: &str) -> usize {
-    let Some(rest) = ["r", "br", "cr"]
-        .iter()
-        .find_map(|prefix| text.strip_prefix(prefix))
-    else {
+    let Some(rest) = ["r", "br", "cr"].iter().find_map(|prefix| text.strip_prefix(prefix)) else {
         return 0;
     };
     let body = rest.trim_start_matches('#');
@@ -134,10 +123,7 @@ mod tests {
     use super::*;
 
     fn squeezed(source: &str) -> String {
-        code_of(source)
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
+        code_of(source).split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -149,10 +135,7 @@ mod tests {
             (r##"a(r#"b " c"#, br"\", d)"##, "a( , , d)"),
             (r"a('\'', 'x', '{', b'\\', c)", "a( , , , b , c)"),
             ("fn a<'b>(c: &'b str) {}", "fn a<'b>(c: &'b str) {}"),
-            (
-                "let r#type = bar; for r in b {}",
-                "let r#type = bar; for r in b {}",
-            ),
+            ("let r#type = bar; for r in b {}", "let r#type = bar; for r in b {}"),
             ("a /* b", "a"),
             ("'ä' \"ö\" ü", "ü"),
         ] {
@@ -168,13 +151,7 @@ mod tests {
     #[test]
     fn words_are_whole() {
         let found: Vec<_> = words("todo!() my_todo!() todos todo", "todo").collect();
-        assert_eq!(
-            found,
-            [
-                ("", "!() my_todo!() todos todo"),
-                ("todo!() my_todo!() todos ", "")
-            ]
-        );
+        assert_eq!(found, [("", "!() my_todo!() todos todo"), ("todo!() my_todo!() todos ", "")]);
     }
 
     #[test]

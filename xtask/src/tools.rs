@@ -32,9 +32,7 @@ pub(crate) fn cargo_deny(project: &Project) -> Outcome<PathBuf> {
     let package = format!("cargo-deny@{CARGO_DENY_VERSION}");
     let build = project.target("tools-build");
     project
-        .cargo([
-            "install", "--locked", "--debug", "--force", &package, "--root",
-        ])
+        .cargo(["install", "--locked", "--debug", "--force", &package, "--root"])
         .arg(&root)
         .env("CARGO_TARGET_DIR", &build)
         .env("CARGO_INCREMENTAL", "0")
@@ -59,11 +57,7 @@ fn is_wanted_cargo_deny(project: &Project, binary: &Path) -> bool {
 /// anew when the requirements change.
 pub(crate) fn interop_python(project: &Project) -> Outcome<PathBuf> {
     let venv = project.target("testworld/venv");
-    let python = venv.join(if cfg!(windows) {
-        "Scripts/python.exe"
-    } else {
-        "bin/python"
-    });
+    let python = venv.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
     let requirements = project.path(INTEROP_REQUIREMENTS);
     let wanted = read_file(&requirements)?;
     let stamp = venv.join("requirements.stamp");
@@ -74,28 +68,13 @@ pub(crate) fn interop_python(project: &Project) -> Outcome<PathBuf> {
 
     remove_dir(&venv)?;
     create_dir(&project.target("testworld"))?;
-    project
-        .command("python3", ["-m", "venv"])
-        .arg(&venv)
-        .run()
-        .map_err(|error| {
-            format!("{error}. Install Python 3 with its venv module (Debian: python3-venv)")
-        })?;
-    let install = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-input",
-        "--requirement",
-    ];
-    project
-        .command(&python, install)
-        .arg(&requirements)
-        .run()
-        .map_err(|error| {
-            format!("{error}. Installing {INTEROP_REQUIREMENTS} needs a Python package index")
-        })?;
+    project.command("python3", ["-m", "venv"]).arg(&venv).run().map_err(|error| {
+        format!("{error}. Install Python 3 with its venv module (Debian: python3-venv)")
+    })?;
+    let install = ["-m", "pip", "install", "--quiet", "--no-input", "--requirement"];
+    project.command(&python, install).arg(&requirements).run().map_err(|error| {
+        format!("{error}. Installing {INTEROP_REQUIREMENTS} needs a Python package index")
+    })?;
     fs::write(&stamp, wanted)
         .map_err(|error| format!("cannot write {}: {error}", stamp.display()))?;
     Ok(python)
