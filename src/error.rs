@@ -35,7 +35,7 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The provider refused: a permission is missing.
     Denied,
-    /// The key exists and is disabled.
+    /// The key exists and is disabled, or this deployment has no keys at all.
     Disabled,
     /// The key is scheduled for deletion.
     PendingDeletion,
@@ -79,7 +79,7 @@ impl ErrorKind {
             Self::NotFound => "key not found",
             Self::AlreadyExists => "already exists",
             Self::Denied => "denied",
-            Self::Disabled => "key disabled",
+            Self::Disabled => "disabled",
             Self::PendingDeletion => "key pending deletion",
             Self::Destroyed => "key destroyed",
             Self::Throttled => "throttled",

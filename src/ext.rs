@@ -6,7 +6,7 @@ use tokio::io::AsyncRead;
 
 use crate::{
     context::Context,
-    envelope::{Opener, Sealer},
+    envelope::{Opener, Sealer, direct},
     error::Result,
     key::Plaintext,
     provider::CryptoProvider,
@@ -52,6 +52,33 @@ pub trait CryptoProviderExt: CryptoProvider {
         context: &Context,
     ) -> impl Future<Output = Result<Plaintext>> + Send {
         async move { Opener::new([self]).open(sealed, context).await }
+    }
+
+    /// Has the provider's key encrypt a small payload itself, with no data key: one call for each.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if the backend can't bind the context;
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) over
+    /// [`max_direct_len`](crate::provider::Capabilities::max_direct_len) bytes; otherwise what the
+    /// provider said.
+    fn encrypt_direct(
+        &self,
+        plaintext: &[u8],
+        context: &Context,
+    ) -> impl Future<Output = Result<Vec<u8>>> + Send {
+        direct::encrypt(self, plaintext, context)
+    }
+
+    /// Decrypts what [`encrypt_direct`](Self::encrypt_direct) made.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    fn decrypt_direct(
+        &self,
+        sealed: &[u8],
+        context: &Context,
+    ) -> impl Future<Output = Result<Plaintext>> + Send {
+        direct::decrypt(self, sealed, context)
     }
 
     /// Wraps a reader of plaintext into one of sealed bytes.

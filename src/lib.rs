@@ -39,8 +39,9 @@ mod testing;
 pub use context::{Context, EncryptionContext, MAX_ENCODED_LEN, MAX_PAIRS};
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub use envelope::{
-    DEFAULT_HEADER_LEN, Head, HeadReader, Header, MAGIC, MAX_RECIPIENTS, OpenedHeader, Opener,
-    PREFIX_LEN, SealedHeader, Sealer, SealerBuilder, Suite, TEXT_PREFIX, from_text, to_text,
+    BatchItem, DEFAULT_HEADER_LEN, Head, HeadReader, Header, MAGIC, MAX_RECIPIENTS, OpenedHeader,
+    Opener, PREFIX_LEN, Renewal, Rewrap, Rewrapped, SealedHeader, Sealer, SealerBuilder, Suite,
+    TEXT_PREFIX, from_text, reencrypt, to_text,
 };
 pub use error::{Error, ErrorKind, Operation, Result};
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]

@@ -151,6 +151,10 @@ impl CryptoProvider for Fake {
         (*key == self.name).then_some(self.policy)
     }
 
+    fn is_current(&self, wrapped: &Wrapped) -> bool {
+        wrapped.key == self.name
+    }
+
     fn availability(&self) -> Availability {
         self.availability
     }

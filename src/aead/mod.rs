@@ -7,7 +7,8 @@
 #[cfg(feature = "aws-lc-rs")]
 pub(crate) mod aws_lc;
 mod kek;
-#[cfg(feature = "rustcrypto")]
+// Where both are on it only serves the differential tests.
+#[cfg(all(feature = "rustcrypto", any(test, not(feature = "aws-lc-rs"))))]
 pub(crate) mod rust_crypto;
 
 pub(crate) use kek::split;

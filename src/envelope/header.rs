@@ -35,6 +35,7 @@ pub struct Header {
     pub(crate) shared: bool,
     pub(crate) stored: EncryptionContext,
     pub(crate) recipients: Vec<Wrapped>,
+    padding: usize,
     raw: Vec<u8>,
 }
 
@@ -74,7 +75,8 @@ impl Header {
         if reader.0.iter().any(|byte| *byte != 0) {
             return Err(Error::malformed("the header's padding is not zero"));
         }
-        Ok(Self { suite, shared, stored, recipients, raw: bytes.to_vec() })
+        let padding = reader.0.len();
+        Ok(Self { suite, shared, stored, recipients, padding, raw: bytes.to_vec() })
     }
 
     /// Writes a header, its tag still zero: as short as it can be, or padded to `padded` bytes.
@@ -116,7 +118,7 @@ impl Header {
         if let Some(field) = raw.get_mut(8..PREFIX_LEN) {
             field.copy_from_slice(&encoded_len);
         }
-        Ok(Self { suite, shared, stored, recipients, raw })
+        Ok(Self { suite, shared, stored, recipients, padding: len - needed, raw })
     }
 
     /// The suite of the body.
@@ -148,6 +150,16 @@ impl Header {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.raw
+    }
+
+    /// Everything that an unwrap depends on: stored context and recipients.
+    pub(crate) fn wraps(&self) -> Vec<u8> {
+        self.untagged().get(PREFIX_LEN..).unwrap_or_default().to_vec()
+    }
+
+    /// Whether there is room between the recipients and the tag.
+    pub(crate) fn is_padded(&self) -> bool {
+        self.padding > 0
     }
 
     pub(crate) fn untagged(&self) -> &[u8] {
@@ -269,7 +281,7 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
-    fn take_bounded(&mut self, len: usize, most: usize) -> Result<&'a [u8]> {
+    pub(crate) fn take_bounded(&mut self, len: usize, most: usize) -> Result<&'a [u8]> {
         if !(1..=most).contains(&len) {
             return Err(Error::malformed("a field of a recipient has an impossible length"));
         }
@@ -282,6 +294,10 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn u16(&mut self) -> Result<u16> {
         Ok(u16::from_be_bytes([self.u8()?, self.u8()?]))
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32> {
+        Ok(u32::from_be_bytes([self.u8()?, self.u8()?, self.u8()?, self.u8()?]))
     }
 
     fn text(&mut self) -> Result<String> {

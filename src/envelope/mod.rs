@@ -4,17 +4,24 @@
 //! rooms behind them: `header` is the codec, `derive` the key schedule, `suite` the constants,
 //! `text` the text form.
 
+mod batch;
 pub(crate) mod derive;
+pub(crate) mod direct;
 mod head;
 pub(crate) mod header;
 mod opener;
+mod renew;
+mod rewrap;
 mod sealer;
 mod suite;
 mod text;
 
+pub use batch::BatchItem;
 pub use head::{Head, HeadReader};
 pub use header::{Header, MAGIC, MAX_RECIPIENTS, PREFIX_LEN};
 pub use opener::{OpenedHeader, Opener};
+pub use renew::{Renewal, reencrypt};
+pub use rewrap::{Rewrap, Rewrapped};
 pub use sealer::{DEFAULT_HEADER_LEN, SealedHeader, Sealer, SealerBuilder};
 pub use suite::Suite;
 pub use text::{TEXT_PREFIX, from_text, to_text};

@@ -106,11 +106,7 @@ where
 
     async fn open_head_under(&self, head: Head, all: &EncryptionContext) -> Result<OpenedHeader> {
         let data_key = self.unwrap(&head).await?;
-        let Head { header, salt, commitment } = head;
-        let x = derive::binding(header.suite, all);
-        let keys = BodyKeys::derive(header.suite, &data_key, &salt, &x)?;
-        keys.check(&commitment)?;
-        Ok(OpenedHeader { chunks: ChunkOpener::new(header.suite, keys), header })
+        OpenedHeader::check(head, &data_key, all)
     }
 
     /// The data key, by the first recipient that yields one, after it has checked the header.
@@ -125,7 +121,7 @@ where
             };
             match unwrapped {
                 Ok(data_key) => {
-                    check_tag(&data_key, head)?;
+                    check_tag(&data_key, head)?; // no other recipient is tried
                     return Ok(data_key);
                 }
                 Err(error) if error.provider().is_some() => failures.push(error),
@@ -174,7 +170,7 @@ fn check_tag(data_key: &DataKey, head: &Head) -> Result<()> {
 
 /// Pairs that only the library writes say how the plaintext was transformed before sealing. This
 /// version writes none, and must not hand out plaintext that it can't turn back.
-fn refuse_unknown_transforms(header: &Header) -> Result<()> {
+pub(super) fn refuse_unknown_transforms(header: &Header) -> Result<()> {
     match header.stored.reserved_key() {
         None => Ok(()),
         Some(key) => Err(Error::new(
@@ -222,7 +218,7 @@ fn summarise(mut failures: Vec<Error>, header: &Header) -> Error {
 /// [`stream`](crate::stream).
 pub struct OpenedHeader {
     pub(crate) chunks: ChunkOpener,
-    header: Header,
+    pub(crate) header: Header,
 }
 
 impl OpenedHeader {
@@ -232,8 +228,18 @@ impl OpenedHeader {
         &self.header
     }
 
+    /// Checks header and commitment under the data key and the whole context.
+    pub(super) fn check(head: Head, data_key: &DataKey, all: &EncryptionContext) -> Result<Self> {
+        check_tag(data_key, &head)?;
+        let Head { header, salt, commitment } = head;
+        let x = derive::binding(header.suite, all);
+        let keys = BodyKeys::derive(header.suite, data_key, &salt, &x)?;
+        keys.check(&commitment)?;
+        Ok(Self { chunks: ChunkOpener::new(header.suite, keys), header })
+    }
+
     /// Opens all chunks of a value, or none.
-    fn open_value(self, sealed: &[u8]) -> Result<Plaintext> {
+    pub(super) fn open_value(self, sealed: &[u8]) -> Result<Plaintext> {
         let suite = self.header.suite;
         let len = u64::try_from(sealed.len())
             .ok()

@@ -95,8 +95,23 @@ where
         message.begin(&data_key, recipients, context)
     }
 
+    /// Whether a message is sealed to exactly these recipients, under their current versions. No
+    /// call to a provider's backend.
+    #[must_use]
+    pub fn is_current(&self, header: &Header) -> bool {
+        header.recipients.len() == self.recipients.len()
+            && self.recipients.iter().all(|p| header.recipients.iter().any(|r| p.is_current(r)))
+    }
+
+    pub(super) fn suite(&self) -> Suite {
+        self.suite
+    }
+
     /// One call a recipient: the first generates, the others wrap, at the same time.
-    async fn fresh_data_key(&self, context: &EncryptionContext) -> Result<(DataKey, Vec<Wrapped>)> {
+    pub(super) async fn fresh_data_key(
+        &self,
+        context: &EncryptionContext,
+    ) -> Result<(DataKey, Vec<Wrapped>)> {
         let (first, others) =
             self.recipients.split_first().ok_or_else(|| Error::invalid("there is no recipient"))?;
         let (data_key, wrapped) = first.generate_data_key(context).await?;

@@ -5,6 +5,7 @@
 //! | [`std::io`] and [`tokio::io`] readers | [`EncryptReader`] | [`DecryptReader`] |
 //! | [`std::io`] and [`tokio::io`] writers | [`EncryptWriter`] | [`DecryptWriter`] |
 //! | a [`Stream`](futures_core::Stream) of [`Bytes`](bytes::Bytes) | [`EncryptStream`] | [`DecryptStream`] |
+//! | anything that reads at an offset | – | [`RangeReader`] |
 //! | your own loop | [`Encryptor`] | [`Decryptor`] |
 //!
 //! Each starts from a [`SealedHeader`](crate::SealedHeader) or an
@@ -23,6 +24,7 @@ mod decryptor;
 mod encryptor;
 mod engine;
 mod head;
+mod range;
 mod sync;
 mod tokio;
 
@@ -32,6 +34,7 @@ pub use self::{
     encryptor::Encryptor,
     engine::{DecryptReader, DecryptWriter, EncryptReader, EncryptWriter, Engine, Reader, Writer},
     head::{read_head, read_head_async},
+    range::{RangeReader, ReadAt, read_at_with},
 };
 
 #[cfg(test)]

@@ -4,9 +4,13 @@
 //! [`CryptoProviderExt`](crate::CryptoProviderExt), a [`Sealer`](crate::Sealer) or an
 //! [`Opener`](crate::Opener). No method has a default body, so a wrapper can't forget one.
 
+mod disabled;
+
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
+
+pub use disabled::Disabled;
 
 use crate::{
     context::EncryptionContext,
@@ -108,6 +112,10 @@ pub trait CryptoProvider: Encrypt + DataKeys + Sign + fmt::Debug + 'static {
 
     /// How data keys wrapped by `key` are opened here, or `None` if it is not on the list. No I/O.
     fn opens(&self, key: &KeyName) -> Option<UnwrapPolicy>;
+
+    /// Whether these bytes were wrapped by the sealing key in its current version, as far as is
+    /// known here: what isn't should be renewed. No I/O.
+    fn is_current(&self, wrapped: &Wrapped) -> bool;
 
     /// Whether a call now is likely to succeed, as the breaker sees it. No I/O.
     fn availability(&self) -> Availability;

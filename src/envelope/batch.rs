@@ -1,0 +1,104 @@
+//! Batches: many values under one data key, and one call to the KMS.
+
+use std::{collections::HashMap, ops::Deref};
+
+use super::{
+    head::Head,
+    opener::{OpenedHeader, Opener},
+    sealer::{Message, Sealer},
+};
+use crate::{
+    context::{Context, EncryptionContext},
+    error::{Error, Result},
+    key::{DataKey, Plaintext},
+    provider::CryptoProvider,
+};
+
+/// One value of a batch and what ties it to its own place.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchItem<'a> {
+    /// The value.
+    pub plaintext: &'a [u8],
+    /// Its item context: not stored, not sent to a KMS.
+    pub item_context: &'a EncryptionContext,
+}
+
+impl<P> Sealer<P>
+where
+    P: Deref<Target: CryptoProvider> + Send + Sync,
+{
+    /// Seals many values under one data key and one key context: one call a recipient for all of
+    /// them, and none for an empty batch.
+    ///
+    /// Each result stands where its item stood, and each opens alone with
+    /// [`Opener::open`]. One that fails costs the others nothing.
+    ///
+    /// # Security
+    /// The messages share a data key, and their headers say so: **whoever may open one of them can
+    /// open all**. What keeps them apart is the item context.
+    ///
+    /// # Errors
+    /// The outer error is the providers', before anything was sealed. The inner ones are
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for an item context that repeats a key of
+    /// the key context or is over the limits.
+    pub async fn seal_batch(
+        &self,
+        items: &[BatchItem<'_>],
+        key_context: &EncryptionContext,
+    ) -> Result<Vec<Result<Vec<u8>>>> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let message = Message { suite: self.suite(), shared: items.len() > 1, padded: None };
+        let (data_key, recipients) = self.fresh_data_key(key_context).await?;
+        let seal = |item: &BatchItem<'_>| {
+            let context = Context::from_parts(key_context.clone(), item.item_context.clone())?;
+            message.seal(&data_key, recipients.clone(), &context, item.plaintext)
+        };
+        Ok(items.iter().map(seal).collect())
+    }
+}
+
+impl<P> Opener<P>
+where
+    P: Deref<Target: CryptoProvider> + Send + Sync,
+{
+    /// Opens many values, from one batch, from several or from none: one `unwrap_data_key` for
+    /// each data key among them.
+    ///
+    /// Each result stands where its item stood, and is what [`open`](Self::open) would have said.
+    pub async fn open_batch(&self, items: &[(&[u8], &Context)]) -> Vec<Result<Plaintext>> {
+        let mut data_keys = HashMap::new();
+        let mut opened = Vec::with_capacity(items.len());
+        for (sealed, context) in items {
+            opened.push(self.open_one(sealed, context, &mut data_keys).await);
+        }
+        opened
+    }
+
+    async fn open_one(
+        &self,
+        sealed: &[u8],
+        context: &Context,
+        data_keys: &mut HashMap<Vec<u8>, DataKey>,
+    ) -> Result<Plaintext> {
+        let (head, chunks) = Head::split(sealed)?;
+        self.check_head(&head, context)?;
+        // Equal recipients and equal stored context are an equal call: its answer is reused.
+        let call = head.header.wraps();
+        let known = match data_keys.get(&call) {
+            Some(data_key) => data_key.share(),
+            None => {
+                let data_key = self.unwrap(&head).await?;
+                data_keys.insert(call, data_key.share());
+                data_key
+            }
+        };
+        OpenedHeader::check(head, &known, context.all())?.open_value(chunks)
+    }
+
+    fn check_head(&self, head: &Head, context: &Context) -> Result<(), Error> {
+        super::opener::refuse_unknown_transforms(&head.header)?;
+        context.covers(&head.header.stored)
+    }
+}

@@ -1,0 +1,265 @@
+//! Random access: any range of the plaintext, by opening only the chunks that hold it.
+
+use std::{fmt, fs::File, future::Future, ops::Range, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+use super::chunk::ChunkOpener;
+use crate::{
+    aead::TAG_LEN,
+    context::Context,
+    envelope::{HeadReader, Header, OpenedHeader, Opener},
+    error::{Error, ErrorKind, Result},
+    key::Plaintext,
+    provider::CryptoProvider,
+};
+
+/// Chunks fetched at a time: 1 MiB of suite 1.
+const CHUNKS_AT_ONCE: u64 = 16;
+
+/// Something that reads at an offset: a file, bytes, a ranged request to a store.
+///
+/// For a closure: [`read_at_with`].
+#[async_trait]
+pub trait ReadAt: Send + Sync {
+    /// How many bytes there are. An attacker who owns the store may lie; nothing depends on it
+    /// being true.
+    ///
+    /// # Errors
+    /// [`Io`](ErrorKind::Io) or what the store said.
+    async fn size(&self) -> Result<u64>;
+
+    /// The bytes of `range`, fewer only if the source ends before.
+    ///
+    /// Every call must answer from the same version of the object, or fail: pin it by its ETag or
+    /// generation. If that is not possible, a mixture is still found out by the chunks' tags.
+    ///
+    /// # Errors
+    /// [`Io`](ErrorKind::Io) or what the store said.
+    async fn read_at(&self, range: Range<u64>) -> Result<Bytes>;
+}
+
+#[async_trait]
+impl ReadAt for Bytes {
+    async fn size(&self) -> Result<u64> {
+        Ok(self.len() as u64)
+    }
+
+    async fn read_at(&self, range: Range<u64>) -> Result<Bytes> {
+        let clip = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(self.len());
+        let (start, end) = (clip(range.start), clip(range.end));
+        Ok(self.slice(start..end.max(start)))
+    }
+}
+
+/// A file, read on the blocking threads of tokio's runtime, without moving its cursor.
+#[cfg(unix)]
+#[async_trait]
+impl ReadAt for Arc<File> {
+    async fn size(&self) -> Result<u64> {
+        self.metadata().map(|m| m.len()).map_err(Error::from_io)
+    }
+
+    async fn read_at(&self, range: Range<u64>) -> Result<Bytes> {
+        use std::os::unix::fs::FileExt;
+        let file = Self::clone(self);
+        let read = move || {
+            let len = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+            let mut bytes = vec![0; len];
+            let mut filled = 0;
+            while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+                match FileExt::read_at(&*file, rest, range.start + filled as u64) {
+                    Ok(0) => break,
+                    Ok(len) => filled += len,
+                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(e) => return Err(Error::from_io(e)),
+                }
+            }
+            bytes.truncate(filled);
+            Ok(Bytes::from(bytes))
+        };
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|_| Error::new(ErrorKind::Internal, "a thread that read a file was lost"))?
+    }
+}
+
+/// Makes a [`ReadAt`] of a size and an asynchronous closure that fetches a range.
+pub fn read_at_with<F, Fut>(size: u64, fetch: F) -> impl ReadAt
+where
+    F: Fn(Range<u64>) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<Bytes>> + Send,
+{
+    Fetch { size, fetch }
+}
+
+struct Fetch<F> {
+    size: u64,
+    fetch: F,
+}
+
+#[async_trait]
+impl<F, Fut> ReadAt for Fetch<F>
+where
+    F: Fn(Range<u64>) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<Bytes>> + Send,
+{
+    async fn size(&self) -> Result<u64> {
+        Ok(self.size)
+    }
+
+    async fn read_at(&self, range: Range<u64>) -> Result<Bytes> {
+        (self.fetch)(range).await
+    }
+}
+
+/// Reads ranges of the plaintext of one sealed message.
+///
+/// Header, context and commitment were checked when it was made. Each chunk is authenticated
+/// before any of it is returned, and whatever tells where the plaintext ends ([`len`](Self::len),
+/// a range that reaches past the end) authenticates the last chunk first.
+pub struct RangeReader<R> {
+    source: R,
+    header: Header,
+    chunks: ChunkOpener,
+    head_len: u64,
+    /// What the source says; not authenticated.
+    sealed_len: u64,
+}
+
+impl<R: ReadAt> RangeReader<R> {
+    /// Reads and opens the head of the message: one `unwrap_data_key`, two reads.
+    ///
+    /// # Errors
+    /// As for [`Opener::open`] and [`ReadAt`];
+    /// [`NotAuthentic`](ErrorKind::NotAuthentic) if no message has the length of the source.
+    pub async fn open<P>(opener: &Opener<P>, source: R, context: &Context) -> Result<Self>
+    where
+        P: std::ops::Deref<Target: CryptoProvider> + Send + Sync,
+    {
+        let mut head = HeadReader::new();
+        let mut at = 0;
+        while head.needed() > 0 {
+            let piece = source.read_at(at..at + head.needed() as u64).await?;
+            if piece.is_empty() {
+                break;
+            }
+            at += head.push(&piece)? as u64;
+        }
+        let opened = opener.open_head(head.finish()?, context).await?;
+        Self::new(opened, source).await
+    }
+
+    /// Reads behind a head that was opened already; `source` still begins with it.
+    ///
+    /// # Errors
+    /// As for [`ReadAt::size`]; [`NotAuthentic`](ErrorKind::NotAuthentic) if no message has the
+    /// length of the source.
+    pub async fn new(opened: OpenedHeader, source: R) -> Result<Self> {
+        let size = source.size().await?;
+        let OpenedHeader { chunks, header } = opened;
+        let head_len =
+            header.as_bytes().len() as u64 + crate::envelope::derive::PREAMBLE_LEN as u64;
+        let sealed_len = size.checked_sub(head_len).ok_or_else(Error::not_authentic)?;
+        let this = Self { source, header, chunks, head_len, sealed_len };
+        this.claimed_len()?;
+        Ok(this)
+    }
+
+    /// The authenticated header.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The length of the plaintext in bytes, authenticated: opens the last chunk.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub async fn len(&self) -> Result<u64> {
+        let len = self.claimed_len()?;
+        self.open_chunks(self.last_chunk()..self.last_chunk() + 1).await?;
+        Ok(len)
+    }
+
+    /// The plaintext in `range`, clipped to where the plaintext ends. Fetches and opens the chunks
+    /// that hold it, at most 16 at a time, and no others, but for the last one where the range
+    /// reaches to the end or past it.
+    ///
+    /// The whole answer is in memory: ask for ranges of a size that you want to hold.
+    ///
+    /// # Errors
+    /// [`NotAuthentic`](ErrorKind::NotAuthentic) if a chunk was altered or the message cut or
+    /// extended; [`InvalidInput`](ErrorKind::InvalidInput) if the range ends before it starts;
+    /// as for [`ReadAt::read_at`].
+    pub async fn read(&self, range: Range<u64>) -> Result<Plaintext> {
+        if range.end < range.start {
+            return Err(Error::invalid("the range ends before it starts"));
+        }
+        let claimed = self.claimed_len()?;
+        if range.end > claimed {
+            self.len().await?;
+        }
+        let (start, end) = (range.start.min(claimed), range.end.min(claimed));
+        let chunk_len = self.chunks.suite().chunk_len() as u64;
+        let mut plaintext = Zeroizing::new(Vec::new());
+        if start < end {
+            // Reserved once: growing would leave copies of plaintext behind.
+            let too_long = || Error::invalid("the range is longer than this machine can hold");
+            let len = usize::try_from(end - start).map_err(|_| too_long())?;
+            plaintext.try_reserve_exact(len).map_err(|_| too_long())?;
+        }
+        let mut at = start;
+        while at < end {
+            let first = at / chunk_len;
+            let last = ((end - 1) / chunk_len).min(first + CHUNKS_AT_ONCE - 1);
+            let opened = self.open_chunks(first..last + 1).await?;
+            let until = end.min((last + 1) * chunk_len);
+            let index = |at: u64| usize::try_from(at - first * chunk_len).unwrap_or(usize::MAX);
+            let piece = opened.get(index(at)..index(until)).ok_or_else(Error::not_authentic)?;
+            plaintext.extend_from_slice(piece);
+            at = until;
+        }
+        Ok(Plaintext::new(std::mem::take(&mut *plaintext)))
+    }
+
+    fn claimed_len(&self) -> Result<u64> {
+        self.chunks.suite().plaintext_len(self.sealed_len).ok_or_else(Error::not_authentic)
+    }
+
+    /// The number of the last chunk, if the source's length is true.
+    fn last_chunk(&self) -> u64 {
+        self.sealed_len / self.chunks.suite().sealed_chunk_len() as u64
+    }
+
+    /// Opens neighbouring chunks, each of which must have the length that its place asks for.
+    async fn open_chunks(&self, chunks: Range<u64>) -> Result<Zeroizing<Vec<u8>>> {
+        let suite = self.chunks.suite();
+        let sealed_chunk = suite.sealed_chunk_len() as u64;
+        let start = chunks.start * sealed_chunk;
+        let end = (chunks.end * sealed_chunk).min(self.sealed_len);
+        let sealed = self.source.read_at(self.head_len + start..self.head_len + end).await?;
+        if sealed.len() as u64 != end - start {
+            return Err(Error::not_authentic()); // cut or replaced since its size was asked for
+        }
+        let count = usize::try_from(chunks.end - chunks.start).unwrap_or(usize::MAX);
+        let mut plaintext = Zeroizing::new(vec![0; sealed.len().saturating_sub(count * TAG_LEN)]);
+        let mut out: &mut [u8] = &mut plaintext;
+        for (index, chunk) in chunks.zip(sealed.chunks(suite.sealed_chunk_len())) {
+            let (head, tail) = out
+                .split_at_mut_checked(chunk.len().saturating_sub(TAG_LEN))
+                .ok_or_else(Error::not_authentic)?;
+            self.chunks.open(index, chunk, head)?;
+            out = tail;
+        }
+        Ok(plaintext)
+    }
+}
+
+impl<R> fmt::Debug for RangeReader<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RangeReader").field("header", &self.header).finish_non_exhaustive()
+    }
+}
