@@ -2,7 +2,7 @@
 
 use std::sync::{
     Mutex,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
 };
 
 use async_trait::async_trait;
@@ -19,12 +19,14 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Fake {
     pub(crate) name: KeyName,
-    kek: SoftwareKek,
-    capabilities: Capabilities,
+    pub(crate) kek: SoftwareKek,
+    pub(crate) capabilities: Capabilities,
     pub(crate) policy: UnwrapPolicy,
     pub(crate) availability: Availability,
     /// What the next calls fail with, if set.
     pub(crate) fails: Mutex<Option<ErrorKind>>,
+    /// Whether `wrap_data_key` wraps another key than it was given.
+    pub(crate) swaps: AtomicBool,
     pub(crate) generated: AtomicUsize,
     pub(crate) wrapped: AtomicUsize,
     pub(crate) unwrapped: AtomicUsize,
@@ -50,6 +52,7 @@ impl Fake {
             },
             availability: Availability::Available,
             fails: Mutex::new(None),
+            swaps: AtomicBool::new(false),
             generated: AtomicUsize::new(0),
             wrapped: AtomicUsize::new(0),
             unwrapped: AtomicUsize::new(0),
@@ -63,6 +66,10 @@ impl Fake {
 
     pub(crate) fn fail(&self, kind: ErrorKind) {
         *self.fails.lock().unwrap() = Some(kind);
+    }
+
+    pub(crate) fn swap_on_wrap(&self) {
+        self.swaps.store(true, Relaxed);
     }
 
     pub(crate) fn calls(&self) -> (usize, usize, usize) {
@@ -108,6 +115,8 @@ impl DataKeys for Fake {
     async fn wrap_data_key(&self, key: &DataKey, context: &EncryptionContext) -> Result<Wrapped> {
         self.wrapped.fetch_add(1, Relaxed);
         self.check()?;
+        let other = DataKey::generate()?;
+        let key = if self.swaps.load(Relaxed) { &other } else { key };
         Ok(self.wrap(self.kek.wrap_data_key(key, context)?))
     }
 

@@ -42,6 +42,8 @@ impl ChunkSealer {
         }
         let nonce = nonce(&self.base_nonce, self.next);
         self.next += 1; // before the call: an index is spent even if it fails
+        #[cfg(test)]
+        spent::record(nonce);
         self.ended = plaintext.len() < self.suite.chunk_len();
         self.aead.seal(&nonce, &[], plaintext, out)
     }
@@ -94,6 +96,23 @@ fn nonce(base: &[u8; NONCE_LEN], index: u64) -> [u8; NONCE_LEN] {
     let mut nonce = *base;
     nonce.iter_mut().rev().zip(index.to_le_bytes()).for_each(|(byte, i)| *byte ^= i);
     nonce
+}
+
+/// Every nonce that this thread sealed with, for tests that look for one used twice. Nonces of two
+/// messages differ unless 96 random bits collide, so comparing nonces alone is the stricter test.
+#[cfg(test)]
+pub(crate) mod spent {
+    use std::cell::RefCell;
+
+    thread_local!(static SPENT: RefCell<Vec<[u8; 12]>> = const { RefCell::new(Vec::new()) });
+
+    pub(super) fn record(nonce: [u8; 12]) {
+        SPENT.with_borrow_mut(|spent| spent.push(nonce));
+    }
+
+    pub(crate) fn take() -> Vec<[u8; 12]> {
+        SPENT.take()
+    }
 }
 
 #[cfg(test)]

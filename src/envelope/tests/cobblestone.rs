@@ -7,7 +7,7 @@ use super::*;
 fn open(key: &[u8], context: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
     let key = DataKey::from_slice(key)?;
     let suite = Suite::Cobblestone256;
-    let cut = crate::Error::not_authentic;
+    let cut = Error::not_authentic;
     let (salt, rest) = sealed.split_first_chunk().ok_or_else(cut)?;
     let (commitment, mut chunks) = rest.split_first_chunk().ok_or_else(cut)?;
     let keys = BodyKeys::derive(suite, &key, &Salt(*salt), context)?;

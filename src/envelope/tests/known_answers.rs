@@ -46,3 +46,37 @@ fn whole_messages() {
         assert_eq!(sha256(&sealed), digest);
     }
 }
+
+#[test]
+fn chunk_numbers_around_two_to_the_32() {
+    let context = Context::new().with_key("tenant", "acme").unwrap().with_item("row", "7").unwrap();
+    for (suite, answers) in [
+        (
+            Suite::Aes256Gcm64KiB,
+            [
+                "a4b99506a859955da0fefa6a2e68240f7c4411765a",
+                "8e2a4c8fbca914355265df480460a5515d78c7648b",
+                "33262cc24d9ffeeea3f712853034ca316d692ee418",
+            ],
+        ),
+        (
+            Suite::Cobblestone256,
+            [
+                "e3553e0e7bc6eca4a59e8acc374e1c1b226b558001",
+                "9b651f51c57e44ddefb101102893f06eda0e9d82da",
+                "c339854fa6a99560919148ef853df27e3182356b93",
+            ],
+        ),
+    ] {
+        for (index, answer) in ((1u64 << 32) - 1..).zip(answers) {
+            let message = Message { suite, shared: false, padded: None };
+            let SealedHeader { mut chunks, .. } =
+                message.begin_with_salt(&data_key(), vec![recipient()], &context, salt()).unwrap();
+            chunks.skip_to(index);
+            let mut out = [0; 21];
+            chunks.seal(b"hello", &mut out).unwrap();
+            let hex: String = out.iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(hex, answer, "{suite}, {index}");
+        }
+    }
+}

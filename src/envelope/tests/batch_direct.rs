@@ -1,0 +1,129 @@
+//! Batches and direct messages.
+
+use super::*;
+use crate::{Encrypt as _, envelope::BatchItem};
+
+fn row(n: usize) -> EncryptionContext {
+    EncryptionContext::from_pairs([("row", n.to_string())]).unwrap()
+}
+
+fn tenant() -> EncryptionContext {
+    EncryptionContext::from_pairs([("tenant", "acme")]).unwrap()
+}
+
+#[tokio::test]
+async fn a_batch_costs_one_call_and_each_item_opens_alone() {
+    let fake = Fake::new("a");
+    let sealer = Sealer::new(&fake).unwrap();
+    let rows: Vec<_> = (0..100).map(row).collect();
+    let values: Vec<_> = (0..100).map(|n| vec![n as u8; n]).collect();
+    let items: Vec<_> = rows
+        .iter()
+        .zip(&values)
+        .map(|(item_context, plaintext)| BatchItem { plaintext, item_context })
+        .collect();
+    let sealed = sealer.seal_batch(&items, &tenant()).await.unwrap();
+    assert_eq!(fake.calls(), (1, 0, 0));
+    for (n, sealed) in sealed.iter().enumerate() {
+        let sealed = sealed.as_ref().unwrap();
+        let (head, _) = Head::split(sealed).unwrap();
+        assert!(head.header().is_data_key_shared());
+        let context = Context::from_parts(tenant(), row(n)).unwrap();
+        assert_eq!(&*fake.open(sealed, &context).await.unwrap(), values[n]);
+        // Swapped with its neighbour's place, it does not open.
+        let other = Context::from_parts(tenant(), row(n + 1)).unwrap();
+        assert_eq!(kind(fake.open(sealed, &other).await), ErrorKind::NotAuthentic);
+    }
+}
+
+#[tokio::test]
+async fn batches_mix_and_failures_stand_where_they_belong() {
+    let fake = Fake::new("a");
+    let sealer = Sealer::new(&fake).unwrap();
+    assert!(sealer.seal_batch(&[], &tenant()).await.unwrap().is_empty());
+    assert_eq!(fake.calls(), (0, 0, 0), "an empty batch costs nothing");
+
+    let clash = EncryptionContext::from_pairs([("tenant", "x")]).unwrap();
+    let (one, two) = (row(1), row(2));
+    let items = [
+        BatchItem { plaintext: b"", item_context: &one },
+        BatchItem { plaintext: b"x", item_context: &clash },
+        BatchItem { plaintext: b"y", item_context: &two },
+    ];
+    let sealed = sealer.seal_batch(&items, &tenant()).await.unwrap();
+    assert_eq!(kind(sealed[1].clone()), ErrorKind::InvalidInput);
+    let first = sealed[0].clone().unwrap();
+    let third = sealed[2].clone().unwrap();
+
+    let alone = fake.seal(b"alone", &context()).await.unwrap();
+    let context = |n| Context::from_parts(tenant(), row(n)).unwrap();
+    let (c1, c2, c7) = (context(1), context(2), context(7));
+    let before = fake.calls().2;
+    let opened = Opener::new([&fake])
+        .open_batch(&[(&first, &c1), (b"junk", &c1), (&third, &c2), (&alone, &c7), (&third, &c1)])
+        .await;
+    assert_eq!(&**opened[0].as_ref().unwrap(), b"");
+    assert_eq!(opened[1].as_ref().unwrap_err().kind(), ErrorKind::Malformed);
+    assert_eq!(&**opened[2].as_ref().unwrap(), b"y");
+    assert_eq!(&**opened[3].as_ref().unwrap(), b"alone");
+    assert_eq!(opened[4].as_ref().unwrap_err().kind(), ErrorKind::NotAuthentic);
+    assert_eq!(fake.calls().2 - before, 2, "one call for each data key");
+}
+
+#[tokio::test]
+async fn a_known_data_key_does_not_skip_the_header_check() {
+    let fake = Fake::new("a");
+    let sealer = Sealer::new(&fake).unwrap();
+    let (one, two) = (row(1), row(2));
+    let items = [
+        BatchItem { plaintext: b"1", item_context: &one },
+        BatchItem { plaintext: b"2", item_context: &two },
+    ];
+    let sealed = sealer.seal_batch(&items, &tenant()).await.unwrap();
+    let good = sealed[0].clone().unwrap();
+    let mut bad = sealed[1].clone().unwrap();
+    bad[7] = 0; // the flag that says that the data key is shared
+    let (c1, c2) = (
+        Context::from_parts(tenant(), row(1)).unwrap(),
+        Context::from_parts(tenant(), row(2)).unwrap(),
+    );
+    let opened = Opener::new([&fake]).open_batch(&[(&good, &c1), (&bad, &c2)]).await;
+    assert!(opened[0].is_ok());
+    assert_eq!(opened[1].as_ref().unwrap_err().kind(), ErrorKind::NotAuthentic);
+}
+
+#[tokio::test]
+async fn direct_messages_are_bound_to_everything() {
+    let fake = Fake::new("a");
+    let sealed = fake.encrypt_direct(b"pin 1234", &context()).await.unwrap();
+    assert_eq!(&*fake.decrypt_direct(&sealed, &context()).await.unwrap(), b"pin 1234");
+    let wrong_item = Context::from_parts(tenant(), row(8)).unwrap();
+    assert_eq!(kind(fake.decrypt_direct(&sealed, &wrong_item).await), ErrorKind::NotAuthentic);
+    let wrong_key = Context::new().with_key("tenant", "evil").unwrap();
+    assert_eq!(kind(fake.decrypt_direct(&sealed, &wrong_key).await), ErrorKind::ContextMismatch);
+    for at in 0..sealed.len() {
+        let mut bad = sealed.clone();
+        bad[at] ^= 1;
+        assert!(fake.decrypt_direct(&bad, &context()).await.is_err(), "flipped {at}");
+        assert!(fake.decrypt_direct(&sealed[..at], &context()).await.is_err(), "cut at {at}");
+    }
+    let longer = [&sealed[..], b"\0"].concat();
+    assert_eq!(kind(fake.decrypt_direct(&longer, &context()).await), ErrorKind::Malformed);
+    let big = vec![0; 4097];
+    assert_eq!(kind(fake.encrypt_direct(&big, &context()).await), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn neither_mode_opens_the_other() {
+    let fake = Fake::new("a");
+    let plain = Context::from(tenant());
+    let direct = fake.encrypt_direct(&[7; 32], &plain).await.unwrap();
+    let sealed = fake.seal(&[7; 32], &plain).await.unwrap();
+    assert_eq!(kind(fake.open(&direct, &plain).await), ErrorKind::Malformed);
+    assert_eq!(kind(fake.decrypt_direct(&sealed, &plain).await), ErrorKind::Malformed);
+    // The provider's own bytes, out of their frames.
+    let (_, wrapped) = fake.generate_data_key(&tenant()).await.unwrap();
+    assert_eq!(kind(fake.decrypt(&wrapped, &tenant()).await), ErrorKind::NotAuthentic);
+    let payload = fake.encrypt(&[7; 32], &tenant()).await.unwrap();
+    assert_eq!(kind(fake.unwrap_data_key(&payload, &tenant()).await), ErrorKind::NotAuthentic);
+}

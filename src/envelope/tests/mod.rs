@@ -1,0 +1,36 @@
+//! The format: known answers, and what must be refused.
+
+use super::{
+    derive::{self, BodyKeys, Salt},
+    head::Head,
+    header::Header,
+    opener::Opener,
+    sealer::{Message, SealedHeader, Sealer},
+    suite::Suite,
+};
+use crate::{
+    CryptoProviderExt as _, DataKeys as _,
+    aead::{Backend, Preferred},
+    context::{Context, EncryptionContext},
+    error::{Error, ErrorKind, Result},
+    key::{DataKey, KeyName, KeyVersion, Plaintext, WrapAlgorithm, Wrapped},
+    stream::{Decryptor, chunk::ChunkOpener},
+    testing::Fake,
+};
+
+mod batch_direct;
+mod cobblestone;
+mod forged;
+mod known_answers;
+mod opening;
+mod rewrap;
+
+/// Key context `tenant` = `acme`, item context `row` = `7`.
+pub(crate) fn context() -> Context {
+    Context::new().with_key("tenant", "acme").unwrap().with_item("row", "7").unwrap()
+}
+
+#[track_caller]
+pub(crate) fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
+    result.expect_err("this must fail").kind()
+}
