@@ -326,6 +326,13 @@ def bad_keys():
     refuses("pair too many", "not authentic", seal(), (*KEYED, "--context", "x=y"))
     refuses("pair twice", "each K once", seal(), (*KEYED, "--context", "row=7"))
     refuses("caller's reserved pair", "reserved", seal(), (*KEYED, "--context", "bulla.x=y"))
+    many = {b"%02d" % i: b"" for i in range(33)}
+    refuses("33 pairs, not stored", "too many", seal(context=many, stored=b"\0"), (
+        *KEYED[:2], *(a for k in many for a in ("--context", k.decode() + "="))))
+    long = {b"k": b"v" * 4091}
+    refuses("4097 bytes of pairs, not stored", "too long", seal(context=long, stored=b"\0"), (
+        *KEYED[:2], "--context", "k=" + "v" * 4091))
+    refuses("direct with a data key", "needs --kek", direct(), ("--direct", *KEYED))
     refuses("no key", "either", seal(), ARGS)
     refuses("other kek", "not authentic", good, kek_args(bytes(32)))
     for name in ("local:other", "awskms:default", "local:default@1"):

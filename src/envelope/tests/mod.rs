@@ -1,5 +1,7 @@
 //! The format: known answers, and what must be refused.
 
+#![allow(clippy::cast_possible_truncation, reason = "small numbers of test data")]
+
 use super::{
     derive::{self, BodyKeys, Salt},
     head::Head,

@@ -1,5 +1,7 @@
 //! The engine and its adapters.
 
+#![allow(clippy::cast_possible_truncation, reason = "small numbers of test data")]
+
 use std::{
     io,
     pin::Pin,
