@@ -1,5 +1,7 @@
 //! A provider for this crate's own tests: one key in memory, and a count of every call.
 
+#![allow(clippy::unwrap_used, reason = "for tests only")]
+
 use std::sync::{
     Mutex,
     atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use secrecy::{ExposeSecret, SecretBox};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -10,7 +9,7 @@ use super::{Aead, Aes256Gcm, Backend, NONCE_LEN, Preferred, TAG_LEN};
 use crate::{
     context::EncryptionContext,
     error::{Error, Result},
-    key::{DataKey, fill_random},
+    key::{DataKey, LockedKey, fill_random},
 };
 
 const SALT_LEN: usize = 24;
@@ -59,15 +58,19 @@ impl KeyUse {
 ///
 /// For providers that hold keys in software. Each wrap draws a 24-byte salt and derives key, nonce
 /// and a 32-byte commitment from it (HKDF-Expand-SHA-512), so that the 2³² messages a plain
-/// AES-GCM key allows with random nonces is no limit here, and a blob opens under one key only.
+/// AES-GCM key allows with random nonces is no limit here, and a blob opens under one key and one
+/// context only: what it is bound to goes into the derivation, and so into the commitment.
 /// Layout in FORMAT.md, "Software wrap".
-pub struct SoftwareKek(SecretBox<[u8; 32]>);
+///
+/// It is meant to live long: wiped on drop, and on a page of its own that is locked into memory
+/// where the system allows it.
+pub struct SoftwareKek(LockedKey);
 
 impl SoftwareKek {
     /// Copies the key out of `bytes`; wipe those.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(SecretBox::init_with_mut(|key: &mut [u8; 32]| key.copy_from_slice(bytes)))
+        Self(LockedKey::new(bytes))
     }
 
     /// Encrypts `plaintext`, bound to `aad`. The output is [`SOFTWARE_WRAP_OVERHEAD`] bytes longer.
@@ -86,9 +89,9 @@ impl SoftwareKek {
         plaintext: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>> {
-        let derived = Derived::new(self.0.expose_secret(), salt)?;
+        let derived = Derived::new(self.0.expose(), salt, aad)?;
         let mut sealed = vec![0; plaintext.len() + TAG_LEN];
-        derived.aead.seal(&derived.nonce, aad, plaintext, &mut sealed)?;
+        derived.aead.seal(&derived.nonce, &[], plaintext, &mut sealed)?;
         Ok([salt, &derived.commitment[..], &sealed].concat())
     }
 
@@ -100,13 +103,13 @@ impl SoftwareKek {
         let fail = Error::not_authentic;
         let (salt, rest) = blob.split_first_chunk::<SALT_LEN>().ok_or_else(fail)?;
         let (commitment, sealed) = rest.split_first_chunk::<COMMITMENT_LEN>().ok_or_else(fail)?;
-        let derived = Derived::new(self.0.expose_secret(), salt)?;
+        let derived = Derived::new(self.0.expose(), salt, aad)?;
         if !bool::from(derived.commitment.ct_eq(commitment)) {
             return Err(fail());
         }
         let len = sealed.len().checked_sub(TAG_LEN).ok_or_else(fail)?;
         let mut plaintext = Zeroizing::new(vec![0; len]);
-        derived.aead.open(&derived.nonce, aad, sealed, &mut plaintext)?;
+        derived.aead.open(&derived.nonce, &[], sealed, &mut plaintext)?;
         Ok(plaintext)
     }
 
@@ -140,9 +143,10 @@ struct Derived {
 }
 
 impl Derived {
-    fn new(kek: &[u8; 32], salt: &[u8; SALT_LEN]) -> Result<Self> {
+    fn new(kek: &[u8; 32], salt: &[u8; SALT_LEN], aad: &[u8]) -> Result<Self> {
         let mut okm = Zeroizing::new([0; 32 + NONCE_LEN + COMMITMENT_LEN]);
-        Preferred::expand(kek, &[LABEL, salt], okm.as_mut())?;
+        let aad = Preferred::sha512(&[aad]);
+        Preferred::expand(kek, &[LABEL, salt, &aad], okm.as_mut())?;
         let (key, rest) = split::<32>(okm.as_slice());
         let (nonce, rest) = split(rest);
         let (commitment, _) = split(rest);
@@ -203,6 +207,17 @@ mod tests {
             let error = kek.unwrap_data_key(&blob, &context).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NotAuthentic);
         }
+    }
+
+    #[test]
+    fn known_answer() {
+        let kek = SoftwareKek::from_bytes(&[1; 32]);
+        let context = EncryptionContext::from_pairs([("tenant", "acme")]).unwrap();
+        let salt: [u8; SALT_LEN] = std::array::from_fn(|i| 0x80 + u8::try_from(i).unwrap());
+        let key: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap());
+        let blob = kek.wrap_with_salt(&salt, &key, &KeyUse::DataKey.aad(&context)).unwrap();
+        let hex: String = blob.iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, include_str!("kek_known_answer.hex").trim());
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! Keys by name, and the secrets that they protect.
 
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+mod locked;
 mod name;
 mod secret;
 mod uri;
 
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+pub(crate) use locked::LockedKey;
 pub use name::{KeyName, KeyVersion, MAX_NAME_LEN, MAX_SCHEME_LEN};
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub(crate) use secret::fill_random;

@@ -129,7 +129,7 @@ mod tests {
     use crate::{envelope::derive::Salt, error::ErrorKind, key::DataKey};
 
     fn keys(suite: Suite) -> BodyKeys {
-        let bytes = std::array::from_fn(|i| i as u8);
+        let bytes = std::array::from_fn(|i| u8::try_from(i).unwrap());
         BodyKeys::derive(suite, &DataKey::from_bytes(&bytes), &Salt([0x80; 24]), b"x").unwrap()
     }
 

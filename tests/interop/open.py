@@ -140,9 +140,9 @@ def expand(key, info):
     out = HKDFExpand(SHA512(), 76, info).derive(key)
     return out[:32], out[32:44], out[44:]
 
-def gcm_open(key, nonce, sealed, aad):
+def gcm_open(key, nonce, sealed):
     try:
-        return AESGCM(key).decrypt(nonce, sealed, aad)
+        return AESGCM(key).decrypt(nonce, sealed, None)
     except InvalidTag:
         raise Refused(NOT_AUTHENTIC) from None
 
@@ -152,9 +152,10 @@ def chunk_nonce(base, i):
 def software_unwrap(kek, wrapped, aad):
     need(len(wrapped) >= 72, NOT_AUTHENTIC)
     salt, commitment, sealed = wrapped[:24], wrapped[24:56], wrapped[56:]
-    key, nonce, expected = expand(kek, b"bulla/1 software-kek\0" + salt)
+    digest = hashlib.sha512(aad).digest()
+    key, nonce, expected = expand(kek, b"bulla/1 software-kek\0" + salt + digest)
     need(hmac.compare_digest(commitment, expected), NOT_AUTHENTIC)
-    return gcm_open(key, nonce, sealed, aad)
+    return gcm_open(key, nonce, sealed)
 
 def check_stored(stored, context):
     need(stored.items() <= context.items(), "context differs from the stored one")
@@ -194,7 +195,7 @@ def open_sealed(data, context, data_key, keks, cobblestone):
     full, last = divmod(len(body), size)
     need(last >= 16 and full < most, NOT_AUTHENTIC)
     chunks = (body[i * size : (i + 1) * size] for i in range(full + 1))
-    plain = b"".join(gcm_open(key, chunk_nonce(base, i), c, None) for i, c in enumerate(chunks))
+    plain = b"".join(gcm_open(key, chunk_nonce(base, i), c) for i, c in enumerate(chunks))
     if cobblestone and header["suite"] == 2:
         need(cobblestone_open(data_key, x, data[h:]) == plain, "Cobblestone-256 differs")
     return plain

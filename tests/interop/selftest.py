@@ -85,8 +85,9 @@ def seal(suite=1, plain=b"hello", context=ALL, salt=SALT, stored=None, records=(
     return data
 
 def software_wrap(plain, aad, kek=KEK):
-    out = expand(kek, b"bulla/1 software-kek\0" + SALT, 76)
-    return SALT + out[44:] + AESGCM(out[:32]).encrypt(out[32:44], plain, aad)
+    digest = hashlib.sha512(aad).digest()
+    out = expand(kek, b"bulla/1 software-kek\0" + SALT + digest, 76)
+    return SALT + out[44:] + AESGCM(out[:32]).encrypt(out[32:44], plain, None)
 
 AAD = b"bulla/1 data-key\0" + pairs({b"tenant": b"acme"})
 DIRECT_AAD = b"bulla/1 direct\0" + pairs(ALL)

@@ -221,7 +221,7 @@ async fn a_panic_in_the_source_is_no_end() {
             Ok(())
         }
     }
-    let mut writer = EncryptWriter::new(begun, Shared(shared.clone()));
+    let mut writer = EncryptWriter::new(begun, Shared(std::sync::Arc::clone(&shared)));
     let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
         Write::write_all(&mut writer, &plaintext(CHUNK + 5)).unwrap();
         panic!("the source of the upload");

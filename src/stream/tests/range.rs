@@ -41,6 +41,10 @@ async fn every_kind_of_range() {
     assert_eq!(fake.calls().2, 14, "one unwrap for each reader");
 }
 
+fn fetched(log: &Mutex<Vec<Range<u64>>>) -> Vec<(u64, u64)> {
+    log.lock().unwrap().drain(..).map(|range| (range.start, range.end)).collect()
+}
+
 #[tokio::test]
 async fn only_the_chunks_that_hold_the_range_are_fetched() {
     let fake = Fake::new("a");
@@ -56,9 +60,9 @@ async fn only_the_chunks_that_hold_the_range_are_fetched() {
     log.lock().unwrap().clear();
     let (base, chunk) = (1024 + 56, CHUNK as u64 + 16);
     reader.read(2 * CHUNK as u64 + 5..2 * CHUNK as u64 + 6).await.unwrap();
-    assert_eq!(std::mem::take(&mut *log.lock().unwrap()), [base + 2 * chunk..base + 3 * chunk]);
+    assert_eq!(fetched(&log), vec![(base + 2 * chunk, base + 3 * chunk)]);
     reader.read(CHUNK as u64 - 1..CHUNK as u64 + 1).await.unwrap();
-    assert_eq!(std::mem::take(&mut *log.lock().unwrap()), [base..base + 2 * chunk]);
+    assert_eq!(fetched(&log), vec![(base, base + 2 * chunk)]);
     reader.read(7..7).await.unwrap();
     assert!(log.lock().unwrap().is_empty(), "an empty range inside implies nothing");
     reader.read(u64::MAX..u64::MAX).await.unwrap();
