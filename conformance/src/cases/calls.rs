@@ -134,7 +134,8 @@ pub(super) async fn cancellation(env: &Env) -> Outcome {
     let context = context()?;
     for _ in 0..16 {
         let mut seal = env.subject.seal(Suite::default(), b"secret", &context);
-        let _: std::task::Poll<_> = futures_util::FutureExt::now_or_never(&mut seal).map_or(std::task::Poll::Pending, std::task::Poll::Ready);
+        let _: std::task::Poll<_> = futures_util::FutureExt::now_or_never(&mut seal)
+            .map_or(std::task::Poll::Pending, std::task::Poll::Ready);
     }
     let again = async {
         let sealed = env.subject.seal(Suite::default(), b"secret", &context).await?;

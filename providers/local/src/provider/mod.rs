@@ -12,6 +12,7 @@ use std::{fmt, sync::Arc, time::Instant};
 use async_trait::async_trait;
 use bulla::{
     CryptoProvider, Error, ErrorKind, KeyName, KeyVersion, Operation, Result, WrapAlgorithm,
+    Wrapped,
     provider::{Availability, Capabilities, Health, KeyInfo, UnwrapPolicy},
 };
 
@@ -140,6 +141,14 @@ impl CryptoProvider for Local {
             authenticates: true,
             accept_public_key_wraps: false,
         })
+    }
+
+    fn is_current(&self, wrapped: &Wrapped) -> bool {
+        let version = wrapped.version.as_ref().map(KeyVersion::as_str);
+        self.sealing.as_ref() == Some(&wrapped.key)
+            && self.keys.bound(&wrapped.key).is_ok_and(|bound| {
+                version == Some(bound.entry().state.current.to_string().as_str())
+            })
     }
 
     fn availability(&self) -> Availability {
