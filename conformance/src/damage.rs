@@ -31,11 +31,3 @@ pub(crate) fn with_u16(sealed: &[u8], at: usize, value: u16) -> Vec<u8> {
     }
     bad
 }
-
-/// A part replaced by another of any length.
-pub(crate) fn replace(sealed: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
-    let at = sealed.windows(old.len().max(1)).position(|window| window == old);
-    let at = at.unwrap_or(sealed.len());
-    let (before, rest) = sealed.split_at_checked(at).unwrap_or((sealed, &[]));
-    [before, new, rest.get(old.len()..).unwrap_or_default()].concat()
-}

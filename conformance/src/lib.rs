@@ -37,4 +37,4 @@ mod subject;
 
 pub use case::{CASES, Case, Env, Report, Verdict, run, unjudged};
 pub use memory::Memory;
-pub use subject::{Core, Subject};
+pub use subject::{Core, Sink, Source, Subject};

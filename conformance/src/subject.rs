@@ -7,7 +7,7 @@ use bulla::{
     Context, CryptoProvider, Error, Opener, Plaintext, Result, Sealer, Suite,
     provider::ContextBinding,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, copy};
+use tokio::io::{AsyncRead, AsyncWrite, copy};
 
 /// A reader of any kind.
 pub type Source<'a> = &'a mut (dyn AsyncRead + Send + Unpin);
@@ -114,21 +114,4 @@ pub(crate) async fn decrypt_all(
     let mut out = Vec::new();
     let result = subject.decrypt(&mut { sealed }, &mut out, context).await;
     (out, result)
-}
-
-/// A reader that yields at most `step` bytes at a time.
-pub(crate) async fn read_in_steps(
-    mut source: Source<'_>,
-    step: usize,
-) -> std::io::Result<Vec<Vec<u8>>> {
-    let mut pieces = Vec::new();
-    loop {
-        let mut piece = vec![0; step];
-        let len = source.read(&mut piece).await?;
-        if len == 0 {
-            return Ok(pieces);
-        }
-        piece.truncate(len);
-        pieces.push(piece);
-    }
 }

@@ -67,8 +67,8 @@ pub(super) async fn extensions(env: &Env) -> Outcome {
             let first = chunks.first().copied().unwrap_or_default();
             let last = chunks.last().copied().unwrap_or_default();
             for (what, tail) in [
-                ("a byte", &zeros[..1]),
-                ("a tag of zeros", &zeros[..16]),
+                ("a byte", zeros.get(..1).unwrap_or_default()),
+                ("a tag of zeros", zeros.get(..16).unwrap_or_default()),
                 ("a chunk of zeros", &zeros[..]),
                 ("its first chunk", first),
                 ("its last chunk", last),

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use bulla::{
-    DataKeys as _, EncryptionContext, ErrorKind, KeyName, SigningAlgorithm, SigningInput, Suite,
-    WrapAlgorithm, Wrapped,
+    EncryptionContext, ErrorKind, KeyName, SigningAlgorithm, SigningInput, Suite, WrapAlgorithm,
+    Wrapped,
     provider::{ContextBinding, KeyState},
 };
 use futures_util::future::join_all;

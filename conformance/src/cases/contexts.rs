@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use bulla::{
-    Context, DataKeys as _, EncryptionContext, ErrorKind, Head, Opener, Rewrap, Sealer, Suite,
-    Wrapped,
-};
+use bulla::{Context, EncryptionContext, ErrorKind, Head, Opener, Rewrap, Sealer, Suite, Wrapped};
 
 use crate::{
     Memory,

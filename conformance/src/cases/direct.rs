@@ -1,8 +1,7 @@
 //! Direct mode, and the wall between it and data keys.
 
 use bulla::{
-    Context, CryptoProviderExt as _, DataKeys as _, Encrypt as _, EncryptionContext, ErrorKind,
-    provider::ContextBinding,
+    Context, CryptoProviderExt as _, EncryptionContext, ErrorKind, provider::ContextBinding,
 };
 
 use crate::{

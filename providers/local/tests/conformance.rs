@@ -1,0 +1,25 @@
+//! The conformance suite, on keys in a store.
+
+use std::sync::Arc;
+
+use bulla::CryptoProvider;
+use bulla_conformance::{CASES, Env, run, unjudged};
+use bulla_local::{KeyType, Local, Protection, Store};
+
+mod counting;
+
+fn provider(store: &Store, name: &str) -> Arc<dyn CryptoProvider> {
+    store.create_key(name, KeyType::Aes256, &Protection::None).unwrap();
+    Arc::new(Local::builder(store.clone()).sealing_key(name).build().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::at(dir.path().join("store"));
+    let env = Env::new(provider(&store, "one"), provider(&store, "two"));
+    let report = run(&env.allocated(counting::allocated)).await;
+    report.assert_passed();
+    assert_eq!(report.passed().count(), CASES.len());
+    assert!(unjudged(&[report]).is_empty());
+}
