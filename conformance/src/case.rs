@@ -254,12 +254,14 @@ pub(crate) fn must_fail<T>(what: &str, result: Result<T>, kinds: &[ErrorKind]) -
     }
 }
 
-/// What a message with something wrong may be called.
+/// What a message with something wrong may be called. `NotFound` is a record whose version was
+/// changed to one that does not exist: a provider says so before it has any key.
 pub(crate) const DAMAGED: &[ErrorKind] = &[
     ErrorKind::NotAuthentic,
     ErrorKind::Malformed,
     ErrorKind::ContextMismatch,
     ErrorKind::NoRecipient,
+    ErrorKind::NotFound,
     ErrorKind::Unsupported,
 ];
 
