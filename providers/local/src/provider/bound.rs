@@ -1,0 +1,186 @@
+//! One key of the provider: its state as last read, and the secrets loaded so far.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use bulla::{Error, ErrorKind, KeyName, KeyVersion, Result, aead::SoftwareKek};
+
+use super::freshness::Freshness;
+use crate::{
+    material::Material,
+    passphrase::Passphrase,
+    store::{Entry, StateFile, StoredState},
+};
+
+/// The scheme of this provider's key names.
+const SCHEME: &str = "local";
+
+pub(super) struct Bound {
+    name: KeyName,
+    alias: Option<String>,
+    entry: Entry,
+    /// A cell for each version that may be used, filled on first use.
+    secrets: BTreeMap<u32, OnceLock<Arc<Secret>>>,
+    freshness: Arc<Freshness>,
+}
+
+pub(super) enum Secret {
+    Aes(SoftwareKek),
+}
+
+/// A version that is about to be used.
+#[derive(Clone)]
+pub(super) struct Chosen {
+    pub(super) bound: Arc<Bound>,
+    pub(super) version: u32,
+}
+
+impl Bound {
+    pub(super) fn new(entry: Entry, alias: Option<String>) -> Result<Self> {
+        let name = KeyName::new(SCHEME, entry.id().to_string())?;
+        let secrets = cells(&entry.state).collect();
+        Ok(Self { name, alias, entry, secrets, freshness: Arc::default() })
+    }
+
+    /// The same key in another state. Secrets that may still be used are taken along; those that
+    /// may not are wiped with the old ring.
+    pub(super) fn with_state(&self, state: StateFile) -> Self {
+        let secrets = cells(&state).map(|(version, new)| {
+            let known = self.secrets.get(&version).cloned();
+            (version, known.unwrap_or(new))
+        });
+        let secrets = secrets.collect();
+        Self {
+            name: self.name.clone(),
+            alias: self.alias.clone(),
+            entry: self.entry.with_state(state),
+            secrets,
+            freshness: Arc::clone(&self.freshness),
+        }
+    }
+
+    pub(super) fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    pub(super) fn alias(&self) -> Option<&str> {
+        self.alias.as_deref()
+    }
+
+    pub(super) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    pub(super) fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+
+    /// The version that new data is sealed to.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Disabled`] or [`ErrorKind::Destroyed`] if it isn't active.
+    pub(super) fn current(self: Arc<Self>) -> Result<Chosen> {
+        let version = self.entry.state.current;
+        self.check_active(version)?;
+        Ok(Chosen { bound: self, version })
+    }
+
+    /// The version that a recipient record names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Disabled`] or [`ErrorKind::Destroyed`].
+    pub(super) fn opening(self: Arc<Self>, version: u32) -> Result<Chosen> {
+        match self.entry.listed(version)?.state {
+            StoredState::Active | StoredState::Deprecated => Ok(Chosen { bound: self, version }),
+            StoredState::Disabled => Err(self.unusable(ErrorKind::Disabled, version, "disabled")),
+            StoredState::Destroyed => Err(self.destroyed(version)),
+        }
+    }
+
+    /// Checks that a version may seal or sign.
+    pub(super) fn check_active(&self, version: u32) -> Result<()> {
+        match self.entry.listed(version)?.state {
+            StoredState::Active => Ok(()),
+            StoredState::Deprecated => Err(self.unusable(
+                ErrorKind::Disabled,
+                version,
+                "deprecated: it opens and verifies, but neither seals nor signs; rotate the key",
+            )),
+            StoredState::Disabled => Err(self.unusable(ErrorKind::Disabled, version, "disabled")),
+            StoredState::Destroyed => Err(self.destroyed(version)),
+        }
+    }
+
+    fn destroyed(&self, version: u32) -> Error {
+        self.unusable(ErrorKind::Destroyed, version, "destroyed")
+    }
+
+    fn unusable(&self, kind: ErrorKind, version: u32, state: &str) -> Error {
+        Error::new(kind, format!("version {version} of key {} is {state}", self.name))
+    }
+
+    /// Loads what a listed key should have at hand: the current version, so that a wrong
+    /// passphrase shows at once, and every version whose loading costs no Argon2.
+    pub(super) fn load_early(&self, passphrases: &[Passphrase]) -> Result<()> {
+        for version in self.secrets.keys().copied() {
+            let protected = self.entry.is_protected(version);
+            if version == self.entry.state.current || !protected {
+                self.load(version, passphrases)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn load(&self, version: u32, passphrases: &[Passphrase]) -> Result<Arc<Secret>> {
+        let cell = self.secrets.get(&version).ok_or_else(|| self.destroyed(version))?;
+        if let Some(secret) = cell.get() {
+            return Ok(Arc::clone(secret));
+        }
+        let secret = Secret::new(&self.entry.material(version, passphrases)?)?;
+        // Two threads may both have loaded it: the first one's stays.
+        Ok(Arc::clone(cell.get_or_init(|| Arc::new(secret))))
+    }
+}
+
+fn cells(state: &StateFile) -> impl Iterator<Item = (u32, OnceLock<Arc<Secret>>)> {
+    let usable = state
+        .versions
+        .iter()
+        .filter(|v| matches!(v.state, StoredState::Active | StoredState::Deprecated));
+    usable.map(|v| (v.version, OnceLock::new()))
+}
+
+impl Chosen {
+    /// The secret, if it is in memory.
+    pub(super) fn loaded(&self) -> Option<Arc<Secret>> {
+        self.bound.secrets.get(&self.version)?.get().cloned()
+    }
+
+    pub(super) fn key_version(&self) -> Result<KeyVersion> {
+        KeyVersion::parse(&self.version.to_string())
+    }
+}
+
+impl Secret {
+    fn new(material: &Material) -> Result<Self> {
+        let key = material.secret().try_into().map_err(|_| {
+            Error::new(ErrorKind::InvalidInput, "this key signs; it neither seals nor opens")
+        })?;
+        Ok(Self::Aes(SoftwareKek::from_bytes(key)))
+    }
+
+    pub(super) fn kek(&self) -> Result<&SoftwareKek> {
+        match self {
+            Self::Aes(kek) => Ok(kek),
+        }
+    }
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bound").field(&self.name).finish()
+    }
+}
