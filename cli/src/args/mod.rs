@@ -1,0 +1,178 @@
+//! The command line.
+
+mod keys;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, error::ErrorKind};
+
+pub(crate) use self::keys::{CreateKey, KeysCommand, ListKeys, ShowKey};
+use crate::{context::Pair, say};
+
+/// Seals files with keys that stay in a key store, and opens them again.
+///
+/// Each file has a data key of its own, which is wrapped by one or more keys that are named by
+/// URIs such as local:default. A file that was altered, cut or sealed under another context does
+/// not open.
+#[derive(Debug, Parser)]
+#[command(name = "bulla", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  bulla encrypt notes.txt          # writes notes.txt.bulla; makes the key local:default if need be
+  bulla decrypt notes.txt.bulla    # writes notes.txt
+  tar -c photos | bulla encrypt -o photos.tar.bulla
+  bulla inspect notes.txt.bulla
+
+Local keys are in the directory that BULLA_HOME names, or else in your data directory; `bulla keys
+list` says which. Back it up: without its key, nothing opens.
+
+Exit codes:
+  0    done (also if whoever read the output closed the pipe)
+  1    failed: a missing or disabled key, an output that exists, a full disk and the like
+  2    wrong usage
+  3    not opened: not authentic, not sealed data, wrong key, context or passphrase
+  4    the provider of the keys is not available; try again later
+  130  interrupted";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Encrypt(Encrypt),
+    Decrypt(Decrypt),
+    Inspect(Inspect),
+    /// Manages the keys of the local key store
+    ///
+    /// The store is the directory that BULLA_HOME names, or else `bulla` in your data directory.
+    #[command(subcommand, after_help = keys::AFTER_HELP)]
+    Keys(KeysCommand),
+}
+
+/// Seals a file or a stream
+///
+/// The output is INPUT with `.bulla` behind it, or standard output if the input is standard
+/// input. It appears whole or not at all, with the permissions that your umask gives a new file.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla encrypt report.pdf                            # writes report.pdf.bulla
+  bulla encrypt report.pdf --key local:work           # a key made with `bulla keys create work`
+  bulla encrypt report.pdf --key local:work --key local:backup       # either key opens it
+  bulla encrypt row.json --context tenant=acme --required-context row=7
+  pg_dump shop | bulla encrypt > shop.sql.bulla
+  printf %s \"$TOKEN\" | bulla encrypt --text           # one line of text, for a configuration")]
+pub(crate) struct Encrypt {
+    /// The file to seal; `-` or nothing for standard input
+    pub(crate) input: Option<PathBuf>,
+    /// Where to write; `-` for standard output
+    #[arg(short, long, value_name = "OUTPUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// A key that may open it, such as local:work; give it again for more [default: local:default]
+    #[arg(short, long = "key", value_name = "URI")]
+    pub(crate) keys: Vec<String>,
+    /// What the data belongs to: needed to open it, and stored in the file for all to read
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub(crate) context: Vec<Pair>,
+    /// As --context, but not stored: whoever opens must know it
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) required_context: Vec<Pair>,
+    /// Write the text form, for small data: one line, `bulla1.` and base64url
+    #[arg(long)]
+    pub(crate) text: bool,
+    /// Replace the output if it exists; it keeps its permissions
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+/// Opens a sealed file or stream
+///
+/// The output is INPUT without `.bulla`, or standard output if the input is standard input. A file
+/// appears whole or not at all, with the permissions that your umask gives a new file. To a pipe,
+/// data is written as it is checked: if the exit code is not 0, what came out is not all of it.
+///
+/// All keys of the local key store are tried.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla decrypt report.pdf.bulla                      # writes report.pdf
+  bulla decrypt row.json.bulla --context tenant=acme --context row=7
+  bulla decrypt row.json.bulla --stored-context --context row=7
+  bulla decrypt shop.sql.bulla -o - | psql shop
+  bulla decrypt < token.txt                           # binary and text form alike")]
+pub(crate) struct Decrypt {
+    /// The file to open; `-` or nothing for standard input
+    pub(crate) input: Option<PathBuf>,
+    /// Where to write; `-` for standard output
+    #[arg(short, long, value_name = "OUTPUT")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) opening: Opening,
+    /// Replace the output if it exists; it keeps its permissions
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+/// How sealed data is opened, whatever is done with it.
+#[derive(Debug, Args)]
+pub(crate) struct Opening {
+    /// A key that must be there to open with; those of the local key store are tried anyway
+    #[arg(short, long = "key", value_name = "URI")]
+    pub(crate) keys: Vec<String>,
+    /// What the data belongs to: all pairs that it was sealed under, of both kinds
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub(crate) context: Vec<Pair>,
+    /// Take the stored pairs from the file itself and show them; --context gives the others.
+    /// This gives up the check that the file is the one that belongs here
+    #[arg(long)]
+    pub(crate) stored_context: bool,
+}
+
+/// Explains the header of sealed data
+///
+/// Works offline and needs no key, so nothing that it shows is verified: whoever could write the
+/// file could have written any of it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla inspect report.pdf.bulla
+  bulla inspect report.pdf.bulla --json | jq .recipients")]
+pub(crate) struct Inspect {
+    /// The sealed file; `-` or nothing for standard input
+    pub(crate) file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Reads the command line. `Err` is the exit code of a run that ends here.
+pub(crate) fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        match error.kind() {
+            // Help. If nobody reads it, nobody wants it.
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                let _ = error.print();
+            }
+            _ => {
+                let text = error.render().to_string();
+                say::note(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
+            }
+        }
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+}

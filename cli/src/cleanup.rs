@@ -1,0 +1,103 @@
+//! What a run must not leave behind: its temporary file.
+//!
+//! The thread that writes may hang in a read when a signal comes, so the file is kept here, where
+//! the thread that waits for signals can remove it. One lock decides which comes first, the rename
+//! or the signal.
+
+use std::{
+    fs::{File, Permissions},
+    io,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tempfile::{NamedTempFile, TempPath};
+
+#[derive(Clone, Default)]
+pub(crate) struct Cleanup(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    interrupted: bool,
+    /// Removed when dropped.
+    temporary: Option<TempPath>,
+}
+
+impl Cleanup {
+    /// A new file in `dir` that goes away unless it is [`put`](Self::put) in its place.
+    pub(crate) fn create(&self, dir: &Path, permissions: Permissions) -> io::Result<File> {
+        let mut state = self.lock();
+        if state.interrupted {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let (file, path) = tempfile::Builder::new()
+            .prefix(".bulla-")
+            .suffix(".tmp")
+            .permissions(permissions)
+            .tempfile_in(dir)
+            .map(NamedTempFile::into_parts)?;
+        state.temporary = Some(path);
+        Ok(file)
+    }
+
+    /// Gives the file its name: in place of another only if `replace`.
+    pub(crate) fn put(&self, target: &Path, replace: bool) -> io::Result<()> {
+        let mut state = self.lock();
+        let Some(path) = state.temporary.take() else {
+            return Err(io::ErrorKind::Interrupted.into());
+        };
+        if replace { path.persist(target) } else { path.persist_noclobber(target) }
+            .map_err(|e| e.error)
+    }
+
+    /// Removes the file, if it has not been put in its place.
+    pub(crate) fn discard(&self) {
+        self.lock().temporary = None;
+    }
+
+    /// Removes the file and refuses every other: the run ends now.
+    pub(crate) fn interrupt(&self) {
+        let mut state = self.lock();
+        state.interrupted = true;
+        state.temporary = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn names(dir: &Path) -> usize {
+        std::fs::read_dir(dir).unwrap().count()
+    }
+
+    #[test]
+    fn a_signal_before_the_rename_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let cleanup = Cleanup::default();
+        cleanup.create(dir.path(), Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(names(dir.path()), 1);
+        cleanup.interrupt();
+        assert!(cleanup.put(&dir.path().join("out"), false).is_err());
+        assert!(cleanup.create(dir.path(), Permissions::from_mode(0o666)).is_err());
+        assert_eq!(names(dir.path()), 0);
+    }
+
+    #[test]
+    fn without_replace_a_file_made_meanwhile_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out");
+        let cleanup = Cleanup::default();
+        cleanup.create(dir.path(), Permissions::from_mode(0o666)).unwrap();
+        std::fs::write(&target, "theirs").unwrap();
+        let error = cleanup.put(&target, false).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "theirs");
+        assert_eq!(names(dir.path()), 1);
+    }
+}

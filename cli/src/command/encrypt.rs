@@ -1,0 +1,101 @@
+//! `bulla encrypt`.
+
+use std::{
+    io::{self, IsTerminal as _},
+    path::{Path, PathBuf},
+};
+
+use bulla::{Context, Plaintext, Sealer, stream::EncryptReader};
+
+use crate::{
+    Session,
+    args::Encrypt,
+    context,
+    failure::{Failure, Outcome},
+    input::{Input, Source},
+    output::{Plan, Sink, Target},
+    progress::Progress,
+    providers::{Keys, Provider},
+    pump::pump,
+    say,
+};
+
+/// The longest data to write as text: both are held in memory, and the text stays below what is
+/// read back.
+const MAX_LEN_AS_TEXT: u64 = 32 << 20;
+
+pub(crate) fn run(args: Encrypt, session: &Session) -> Outcome<()> {
+    let keys = Keys::parse(&args.keys)?;
+    let context = context::to_seal(args.context, args.required_context)?;
+    let source = Source::choose(args.input)?;
+    let named = args.output.is_some();
+    let target = Target::choose(args.output, &source, |path| Ok(sealed_name(path)))?;
+    let derived = matches!(target, Target::File(_)) && !named;
+    let plan = Plan::new(target, args.force, &source)?;
+    if plan.is_terminal() && !args.text {
+        return Err(Failure::usage("sealed data is not for a terminal")
+            .hint("name a file with -o, redirect the output, or choose --text"));
+    }
+    let name = plan.name().to_owned();
+    let input = source.open()?;
+    let mut sink = plan.open(&session.cleanup)?;
+    let sealer = keys.sealer(&context)?;
+    if args.text {
+        seal_text(input, &sealer, &context, &mut sink, session)?;
+    } else {
+        seal(input, &sealer, &context, &mut sink, session)?;
+    }
+    sink.finish()?;
+    if derived && io::stderr().is_terminal() {
+        say::note(&format!("wrote {name}"));
+    }
+    Ok(())
+}
+
+/// Streams: memory stays flat however long the input is.
+fn seal(
+    input: Input,
+    sealer: &Sealer<Provider>,
+    context: &Context,
+    sink: &mut Sink,
+    session: &Session,
+) -> Outcome<()> {
+    let Input { file, len, name } = input;
+    let header = session.runtime.block_on(sealer.begin(context))?;
+    let mut progress = Progress::new(len, false);
+    let mut reader = EncryptReader::new(header, file);
+    pump(&mut reader, &name, &mut progress, |piece| sink.write(piece))
+}
+
+fn seal_text(
+    input: Input,
+    sealer: &Sealer<Provider>,
+    context: &Context,
+    sink: &mut Sink,
+    session: &Session,
+) -> Outcome<()> {
+    let name = input.name.clone();
+    let plaintext = input.read_all(MAX_LEN_AS_TEXT)?.map(Plaintext::new).ok_or_else(|| {
+        Failure::usage("--text is for data up to 32 MiB, and this is longer").at(&name)
+    })?;
+    let sealed = session.runtime.block_on(sealer.seal(&plaintext, context))?;
+    sink.write(bulla::to_text(&sealed).as_bytes())?;
+    sink.write(b"\n")
+}
+
+fn sealed_name(input: &Path) -> PathBuf {
+    let mut name = input.as_os_str().to_owned();
+    name.push(".bulla");
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_suffix_goes_behind_the_whole_name() {
+        assert_eq!(sealed_name(Path::new("dir.d/a")), Path::new("dir.d/a.bulla"));
+        assert_eq!(sealed_name(Path::new("a.tar")), Path::new("a.tar.bulla"));
+    }
+}

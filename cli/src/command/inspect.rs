@@ -1,0 +1,190 @@
+//! `bulla inspect`: what a header says, without a key and so without any proof.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::{self, Read},
+};
+
+use bulla::{Header, PREFIX_LEN, WrapAlgorithm};
+use serde::Serialize;
+
+use crate::{
+    args::Inspect,
+    failure::{Failure, Outcome},
+    input::{Form, Sealed, Source},
+    json, pump, shown, stdio,
+};
+
+/// Salt and commitment, between the header and the first chunk.
+const PREAMBLE_LEN: u64 = 56;
+
+pub(crate) fn run(args: Inspect) -> Outcome<()> {
+    let source = Source::choose(args.file)?;
+    let report = Report::read(source.open()?.into_sealed()?)?;
+    if args.json { json::print(&report) } else { stdio::print(&report.to_text()) }
+}
+
+/// The answer. As JSON it is documented in JSON.md: fields are added, not changed.
+#[derive(Serialize)]
+struct Report {
+    file: String,
+    /// Always false, for those who read only this.
+    verified: bool,
+    form: Form,
+    format_version: u8,
+    suite: SuiteReport,
+    shared_data_key: bool,
+    context: BTreeMap<String, String>,
+    recipients: Vec<RecipientReport>,
+    header_len: u64,
+    sealed_len: u64,
+    body_len: Option<u64>,
+    plaintext_len: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct SuiteReport {
+    number: u8,
+    description: String,
+    chunk_len: usize,
+}
+
+#[derive(Serialize)]
+struct RecipientReport {
+    scheme: String,
+    key: String,
+    version: Option<String>,
+    algorithm: WrapName,
+    wrapped_len: usize,
+}
+
+/// A wrap algorithm by its stable name.
+struct WrapName(WrapAlgorithm);
+
+impl Serialize for WrapName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+impl Report {
+    fn read(sealed: Sealed) -> Outcome<Self> {
+        let Sealed { mut reader, len, form, name } = sealed;
+        let header = read_header(&mut reader, &name)?;
+        let header_len = header.as_bytes().len() as u64;
+        let sealed_len = match len {
+            Some(len) => len,
+            // A pipe tells its length at its end only.
+            None => {
+                let rest = io::copy(&mut reader, &mut io::sink());
+                header_len + rest.map_err(|e| Failure::io(&name, &e))?
+            }
+        };
+        let suite = header.suite();
+        let body_len = sealed_len.checked_sub(header_len + PREAMBLE_LEN);
+        let owned = |(k, v): (&str, &str)| (k.to_owned(), v.to_owned());
+        Ok(Self {
+            file: name,
+            verified: false,
+            form,
+            format_version: header.as_bytes().get(5).copied().unwrap_or_default(),
+            suite: SuiteReport {
+                number: suite.code(),
+                description: suite.to_string(),
+                chunk_len: suite.chunk_len(),
+            },
+            shared_data_key: header.is_data_key_shared(),
+            context: header.stored_context().iter().map(owned).collect(),
+            recipients: header.recipients().iter().map(RecipientReport::new).collect(),
+            header_len,
+            sealed_len,
+            body_len,
+            plaintext_len: body_len.and_then(|len| suite.plaintext_len(len)),
+        })
+    }
+
+    fn to_text(&self) -> String {
+        let mut out = String::new();
+        self.write_text(&mut out).unwrap_or_default(); // a String takes everything
+        out
+    }
+
+    fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "UNVERIFIED: read without a key; anybody could have written any of this")?;
+        writeln!(out)?;
+        writeln!(out, "file:         {}", self.file)?;
+        let form = match self.form {
+            Form::Binary => "binary",
+            Form::Text => "text (bulla1. and base64url)",
+        };
+        writeln!(out, "form:         {form}")?;
+        writeln!(out, "version:      {}", self.format_version)?;
+        writeln!(out, "suite:        {}", self.suite.description)?;
+        let data_key = if self.shared_data_key {
+            "shared with other messages: whoever may open one of them can open all"
+        } else {
+            "for this message alone"
+        };
+        writeln!(out, "data key:     {data_key}")?;
+        writeln!(out, "header:       {} bytes", self.header_len)?;
+        match self.body_len {
+            Some(len) => writeln!(out, "body:         {len} bytes")?,
+            None => writeln!(out, "body:         missing: the data is cut short")?,
+        }
+        match (self.plaintext_len, self.body_len) {
+            (Some(len), _) => writeln!(out, "plaintext:    {len} bytes")?,
+            (None, Some(_)) => {
+                writeln!(out, "plaintext:    no message has such a body: it was cut or damaged")?;
+            }
+            (None, None) => {}
+        }
+        match self.context.len() {
+            0 => writeln!(out, "context:      nothing stored")?,
+            n => writeln!(out, "context:      {n} stored; there may be more that is not")?,
+        }
+        for (key, value) in &self.context {
+            writeln!(out, "  {} = {}", shown::token(key), shown::token(value))?;
+        }
+        writeln!(out, "recipients:   {}, any one of which opens", self.recipients.len())?;
+        for recipient in &self.recipients {
+            recipient.write_text(out)?;
+        }
+        Ok(())
+    }
+}
+
+impl RecipientReport {
+    fn new(wrapped: &bulla::Wrapped) -> Self {
+        Self {
+            scheme: wrapped.key.scheme().to_owned(),
+            key: wrapped.key.id().to_owned(),
+            version: wrapped.version.as_ref().map(|version| version.as_str().to_owned()),
+            algorithm: WrapName(wrapped.algorithm),
+            wrapped_len: wrapped.blob.len(),
+        }
+    }
+
+    fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        write!(out, "  {}:{}", self.scheme, shown::token(&self.key))?;
+        if let Some(version) = &self.version {
+            write!(out, " version {version}")?;
+        }
+        writeln!(out, ", wrap {}, {} bytes", self.algorithm.0.as_str(), self.wrapped_len)
+    }
+}
+
+/// Reads the header alone: data that is cut right behind it can still be explained.
+fn read_header(reader: &mut impl Read, name: &str) -> Outcome<Header> {
+    let mut bytes = Vec::new();
+    let mut read_to = |bytes: &mut Vec<u8>, len: usize| {
+        let more = len.saturating_sub(bytes.len()) as u64;
+        let read = reader.take(more).read_to_end(bytes);
+        read.map_err(|e| pump::read_failure(name, e))
+    };
+    let told = |error: bulla::Error| Failure::from(error).at(name);
+    read_to(&mut bytes, PREFIX_LEN)?;
+    let len = Header::declared_len(&bytes).map_err(told)?;
+    read_to(&mut bytes, len)?;
+    Header::parse(&bytes).map_err(told)
+}

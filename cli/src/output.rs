@@ -1,0 +1,234 @@
+//! Where bytes go: a file that appears whole or not at all, or a stream.
+
+use std::{
+    fs::{self, File, Metadata, OpenOptions, Permissions},
+    io::{self, IsTerminal as _, Write as _},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    cleanup::Cleanup,
+    failure::{Failure, Outcome},
+    input::Source,
+    shown, stdio,
+};
+
+/// What OUTPUT names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Stdout,
+    File(PathBuf),
+}
+
+impl Target {
+    /// `-` is standard output, and so is no OUTPUT where there is no INPUT. Otherwise no OUTPUT
+    /// means the name that `derive` makes of the input's.
+    pub(crate) fn choose(
+        output: Option<PathBuf>,
+        source: &Source,
+        derive: impl FnOnce(&Path) -> Outcome<PathBuf>,
+    ) -> Outcome<Self> {
+        match (output, source.path()) {
+            (Some(path), _) if path.as_os_str() == "-" => Ok(Self::Stdout),
+            (Some(path), _) => Ok(Self::File(path)),
+            (None, None) => Ok(Self::Stdout),
+            (None, Some(input)) => derive(input).map(Self::File),
+        }
+    }
+}
+
+/// A target that was looked at and found fit. Nothing is written yet.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    name: String,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// Standard output or a device: bytes go straight through.
+    Through { file: File, stdout: bool },
+    /// A named pipe: opening it waits for whoever reads.
+    Pipe(PathBuf),
+    /// A file, written under another name beside it. `old` is what it replaces.
+    Beside { path: PathBuf, old: Option<Permissions> },
+}
+
+impl Plan {
+    /// Looks before any work is done. An existing file is replaced only by `force`.
+    pub(crate) fn new(target: Target, force: bool, source: &Source) -> Outcome<Self> {
+        match target {
+            Target::Stdout => {
+                let failed = |e: io::Error| Failure::io(stdio::STDOUT, &e);
+                let file = stdio::stdout().map_err(failed)?;
+                refuse_same(source, &file.metadata().map_err(failed)?)?;
+                let way = Way::Through { file, stdout: true };
+                Ok(Self { name: stdio::STDOUT.to_owned(), way })
+            }
+            Target::File(path) => {
+                let name = shown::path(&path);
+                let way = look(path, &name, force, source)?;
+                Ok(Self { name, way })
+            }
+        }
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        matches!(&self.way, Way::Through { file, .. } if file.is_terminal())
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Starts writing.
+    pub(crate) fn open(self, cleanup: &Cleanup) -> Outcome<Sink> {
+        let Self { name, way } = self;
+        let (file, stdout, place) = match way {
+            Way::Through { file, stdout } => (file, stdout, None),
+            Way::Pipe(path) => {
+                let opened = OpenOptions::new().write(true).open(path);
+                (opened.map_err(|e| Failure::io(&name, &e))?, false, None)
+            }
+            Way::Beside { path, old } => {
+                // What replaces a file must not be open to more people meanwhile. What is new is
+                // as open as any new file: the umask decides.
+                let mode = if old.is_some() { 0o600 } else { 0o666 };
+                let file = cleanup
+                    .create(parent(&path), Permissions::from_mode(mode))
+                    .map_err(|e| Failure::io(&name, &e).hint(cannot_create(&path)))?;
+                (file, false, Some(Place { path, old }))
+            }
+        };
+        Ok(Sink { name, file, stdout, place, cleanup: cleanup.clone() })
+    }
+}
+
+/// An open target. Dropped without [`finish`](Self::finish), it leaves no file.
+pub(crate) struct Sink {
+    name: String,
+    file: File,
+    stdout: bool,
+    place: Option<Place>,
+    cleanup: Cleanup,
+}
+
+struct Place {
+    path: PathBuf,
+    old: Option<Permissions>,
+}
+
+impl Sink {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Outcome<()> {
+        self.file.write_all(bytes).map_err(|e| {
+            if self.stdout { stdio::write_failure(&e) } else { Failure::io(&self.name, &e) }
+        })
+    }
+
+    /// Says that all was written that should be: the file gets its name when it is on the disk.
+    pub(crate) fn finish(mut self) -> Outcome<()> {
+        let Some(Place { path, old }) = self.place.take() else { return Ok(()) };
+        let failed = |e: io::Error| Failure::io(&self.name, &e);
+        let replace = old.is_some();
+        if let Some(permissions) = old {
+            self.file.set_permissions(permissions).map_err(failed)?;
+        }
+        self.file.sync_all().map_err(failed)?;
+        self.cleanup.put(&path, replace).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => exists(&self.name),
+            _ => failed(e),
+        })?;
+        sync_directory(parent(&path)).map_err(failed)
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.cleanup.discard();
+    }
+}
+
+fn look(path: PathBuf, name: &str, force: bool, source: &Source) -> Outcome<Way> {
+    let link = match fs::symlink_metadata(&path) {
+        Ok(found) => found.is_symlink(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Ok(Way::Beside { path, old: None });
+        }
+        Err(e) => return Err(Failure::io(name, &e)),
+    };
+    let found = fs::metadata(&path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => Failure::other("is a symbolic link to nothing").at(name),
+        _ => Failure::io(name, &e),
+    })?;
+    refuse_same(source, &found)?;
+    let kind = found.file_type();
+    if kind.is_fifo() {
+        return Ok(Way::Pipe(path));
+    }
+    if kind.is_char_device() {
+        let opened = OpenOptions::new().write(true).open(path);
+        let file = opened.map_err(|e| Failure::io(name, &e))?;
+        return Ok(Way::Through { file, stdout: false });
+    }
+    if kind.is_dir() {
+        return Err(Failure::other("is a directory").at(name).hint("-o names the file itself"));
+    }
+    if !kind.is_file() {
+        return Err(Failure::other("is no file, pipe or character device").at(name));
+    }
+    if !force {
+        return Err(exists(name));
+    }
+    // The link stays a link, and the file that it leads to is replaced.
+    let path =
+        if link { fs::canonicalize(&path).map_err(|e| Failure::io(name, &e))? } else { path };
+    Ok(Way::Beside { path, old: Some(Permissions::from_mode(found.mode() & 0o777)) })
+}
+
+/// Refuses to write over what is being read.
+fn refuse_same(source: &Source, target: &Metadata) -> Outcome<()> {
+    let input = match source {
+        Source::Stdin => stdio::stdin().and_then(|file| file.metadata()),
+        Source::File(path) => fs::metadata(path),
+    };
+    // An input that can't be looked at can't be opened either, and that is told then.
+    let Ok(input) = input else { return Ok(()) };
+    let same = input.dev() == target.dev() && input.ino() == target.ino();
+    if same && input.is_file() {
+        return Err(Failure::usage("input and output are the same file").at(&source.name()));
+    }
+    Ok(())
+}
+
+fn exists(name: &str) -> Failure {
+    Failure::other("exists already").at(name).hint("--force replaces it")
+}
+
+fn cannot_create(path: &Path) -> String {
+    let dir = parent(path);
+    let shown = shown::path(dir);
+    if dir.is_dir() {
+        format!("a file must be made in {shown}, which then takes the output's name")
+    } else {
+        format!("there is no directory {shown}")
+    }
+}
+
+/// The directory of a file, `.` for a bare name.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes the new name last through a crash, where the file system can.
+fn sync_directory(dir: &Path) -> io::Result<()> {
+    // Who may write in a directory need not be allowed to read it.
+    let Ok(dir) = File::open(dir) else { return Ok(()) };
+    match dir.sync_all() {
+        Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        done => done,
+    }
+}

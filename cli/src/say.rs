@@ -1,0 +1,18 @@
+//! Words to the user, on standard error. If nobody can read them, nothing is lost.
+
+use std::io::{self, Write as _};
+
+/// A line of its own.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "bulla: {text}");
+}
+
+/// What may help with the note before.
+pub(crate) fn hint(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "  hint: {text}");
+}
+
+/// A detail of the note before.
+pub(crate) fn detail(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "  {text}");
+}

@@ -1,0 +1,110 @@
+//! `bulla inspect`, and the JSON of every command against its documentation.
+
+use serde_json::Value;
+
+use crate::sandbox::{Sandbox, noise};
+
+fn json(sandbox: &Sandbox, args: &str) -> Value {
+    serde_json::from_slice(&sandbox.ok(args)).unwrap()
+}
+
+#[test]
+fn needs_no_key_and_says_that_nothing_is_verified() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a", noise(100_000));
+    sandbox.ok("encrypt a -c tenant=acme --required-context row=7");
+    std::fs::remove_dir_all(sandbox.home()).unwrap();
+    let text = String::from_utf8(sandbox.ok("inspect a.bulla")).unwrap();
+    assert!(text.starts_with("UNVERIFIED: "), "{text}");
+    for line in [
+        "form:         binary",
+        "data key:     for this message alone",
+        "header:       1024 bytes",
+        "body:         100032 bytes",
+        "plaintext:    100000 bytes",
+        "  tenant = acme",
+        "recipients:   1, any one of which opens",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line:?} is not in:\n{text}");
+    }
+    assert!(!text.contains("row"), "{text}");
+    assert!(!sandbox.home().exists(), "it leaves the key store alone");
+}
+
+#[test]
+fn file_pipe_and_text_form_tell_the_same() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a", noise(100_000));
+    sandbox.ok("encrypt a -c tenant=acme");
+    let from_file = json(&sandbox, "inspect a.bulla --json");
+    assert_eq!(from_file["verified"], false);
+    assert_eq!(from_file["file"], "a.bulla");
+    assert_eq!(from_file["plaintext_len"], 100_000);
+    assert_eq!(from_file["context"]["tenant"], "acme");
+    assert_eq!(from_file["sealed_len"], sandbox.read("a.bulla").len());
+    let ended = sandbox.pipe("inspect --json", &sandbox.read("a.bulla"));
+    let mut from_pipe: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(from_pipe["file"], "standard input");
+    from_pipe["file"] = "a.bulla".into();
+    assert_eq!(from_pipe, from_file);
+
+    sandbox.ok("encrypt a --text -o t");
+    let text = json(&sandbox, "inspect t --json");
+    assert_eq!(text["form"], "text");
+    assert_eq!(text["plaintext_len"], 100_000);
+}
+
+#[test]
+fn what_is_cut_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a", noise(100_000));
+    sandbox.ok("encrypt a");
+    let sealed = sandbox.read("a.bulla");
+    sandbox.write("cut", &sealed[..1080 + 65_552]);
+    let text = String::from_utf8(sandbox.ok("inspect cut")).unwrap();
+    assert!(text.contains("no message has such a body"), "{text}");
+    assert_eq!(json(&sandbox, "inspect cut --json")["plaintext_len"], Value::Null);
+    sandbox.write("cut", &sealed[..1030]);
+    let text = String::from_utf8(sandbox.ok("inspect cut")).unwrap();
+    assert!(text.contains("the data is cut short"), "{text}");
+    sandbox.write("cut", &sealed[..1000]);
+    sandbox.run("inspect cut").expect(3, "cut: not sealed data: the header is cut short");
+    sandbox.write("cut", "no such thing");
+    sandbox.run("inspect cut").expect(3, "cut: not sealed data");
+}
+
+/// Every name of a field, at any depth; the keys of a context are data.
+fn fields(value: &Value, out: &mut Vec<String>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| fields(value, out)),
+        Value::Object(object) => {
+            for (name, value) in object {
+                out.push(name.clone());
+                if name != "context" {
+                    fields(value, out);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_is_documented() {
+    let documentation = include_str!("../../JSON.md");
+    let sandbox = Sandbox::new();
+    sandbox.write("a", "text");
+    sandbox.ok("encrypt a -c tenant=acme");
+    for args in ["inspect a.bulla --json", "keys list --json", "keys show default --json"] {
+        let command = args.split(" --").next().unwrap().split(' ').take(2).collect::<Vec<_>>();
+        let command = if command[0] == "keys" { command.join(" ") } else { command[0].to_owned() };
+        let (_, section) = documentation.split_once(&format!("## `bulla {command}")).unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let mut names = Vec::new();
+        fields(&json(&sandbox, args), &mut names);
+        assert!(!names.is_empty());
+        for name in names {
+            assert!(section.contains(&format!("`{name}`")), "{name} of {args}");
+        }
+    }
+}

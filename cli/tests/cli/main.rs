@@ -1,0 +1,18 @@
+//! The command as its users meet it: files, pipes, terminals, signals and exit codes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
+
+mod context;
+mod files;
+mod inspect;
+mod interrupt;
+mod keys;
+mod pipes;
+mod sandbox;
+mod tampering;
+mod terminal;
+mod transcripts;

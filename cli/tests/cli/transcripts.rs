@@ -1,0 +1,13 @@
+//! Help texts and messages, word for word.
+
+#[test]
+fn transcripts() {
+    let home = tempfile::tempdir().unwrap();
+    trycmd::TestCases::new()
+        .register_bin("bulla", std::path::Path::new(env!("CARGO_BIN_EXE_bulla")))
+        .env("BULLA_HOME", home.path().join("keys").to_str().unwrap())
+        .env("COLUMNS", "100")
+        .insert_var("[KEYS]", home.path().join("keys").to_str().unwrap().to_owned())
+        .unwrap()
+        .case("tests/cmd/*.trycmd");
+}
