@@ -1,5 +1,13 @@
 //! What a released version sealed, this one opens.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests are tests too"
+)]
+
 use std::{
     fs,
     path::{Path, PathBuf},

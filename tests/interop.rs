@@ -3,6 +3,14 @@
 //! Runs where `BULLA_INTEROP_PYTHON` names an interpreter that has PyPI's `cryptography` 50, as the
 //! lane `interop` of `cargo xtask test` sees to.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests are tests too"
+)]
+
 use std::{
     io::Write,
     path::Path,
@@ -13,7 +21,7 @@ use bulla::{
     BatchItem, Context, CryptoProvider, CryptoProviderExt, DataKeys, EncryptionContext, Head,
     Sealer, Suite, to_text,
 };
-use bulla_local::{KeyType, Local, Protection, Store};
+use bulla_local::{KeyType, Local, Passphrase, Protection, Store};
 use tokio::io::AsyncReadExt;
 
 struct Python(String);
@@ -48,6 +56,14 @@ impl Python {
         output
     }
 
+    /// The keys of a store, as `open.py` takes them.
+    #[track_caller]
+    fn keys(&self, args: &[&str]) -> String {
+        let output = self.run("store.py", args, b"");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
     #[track_caller]
     fn opens(&self, args: &[&str], sealed: &[u8], plaintext: &[u8]) {
         let output = self.run("open.py", args, sealed);
@@ -77,7 +93,7 @@ const PAIRS: [&str; 4] = ["--context", "tenant=acme", "--context", "row=7 \u{e9}
 struct World {
     python: Python,
     vault: Local,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl World {
@@ -87,7 +103,7 @@ impl World {
         let store = Store::at(dir.path().join("store"));
         store.create_key("app", KeyType::Aes256, &Protection::None).unwrap();
         let vault = Local::builder(store).sealing_key("app").build().unwrap();
-        Some(Self { python, vault, _dir: dir })
+        Some(Self { python, vault, dir })
     }
 
     async fn data_key(&self, sealed: &[u8]) -> String {
@@ -150,22 +166,32 @@ async fn a_batch_opens_in_python() {
 async fn local_keys_open_in_python() {
     let Some(world) = World::new() else { return };
     let name = world.vault.sealing_key().unwrap();
-    let kek = world.python.run(
-        "store.py",
-        &[world._dir.path().join("store").to_str().unwrap(), "app"],
-        b"",
-    );
-    assert!(kek.status.success(), "{}", String::from_utf8_lossy(&kek.stderr));
-    let kek = String::from_utf8(kek.stdout).unwrap();
-    let kek = kek.trim();
+    let root = world.dir.path().join("store");
+    let kek = world.python.keys(&[root.to_str().unwrap(), "app"]);
     assert!(kek.starts_with(&format!("local:{}@1=", name.id())), "{kek}");
     let sealed = world.vault.seal(b"hello", &context()).await.unwrap();
-    let args = [&["--kek", kek], &PAIRS[..]].concat();
+    let args = [&["--kek", &kek], &PAIRS[..]].concat();
     world.python.opens(&args, &sealed, b"hello");
     let direct = world.vault.encrypt_direct(b"pin", &context()).await.unwrap();
-    let args = [&["--direct", "--kek", kek], &PAIRS[..]].concat();
+    let args = [&["--direct", "--kek", &kek], &PAIRS[..]].concat();
     world.python.opens(&args, &direct, b"pin");
     world.python.refuses(&args[..5], &direct);
+}
+
+#[tokio::test]
+async fn protected_keys_open_in_python() {
+    let Some(world) = World::new() else { return };
+    let root = world.dir.path().join("store");
+    let store = Store::at(&root);
+    let passphrase = || Passphrase::new("correct horse".to_owned());
+    store.create_key("locked", KeyType::Aes256, &Protection::Passphrase(passphrase())).unwrap();
+    let vault =
+        Local::builder(store).sealing_key("locked").passphrase(passphrase()).build().unwrap();
+    let sealed = vault.seal(b"hello", &context()).await.unwrap();
+    let file = world.dir.path().join("passphrase");
+    std::fs::write(&file, "correct horse\n").unwrap();
+    let kek = world.python.keys(&[root.to_str().unwrap(), "locked", file.to_str().unwrap()]);
+    world.python.opens(&[&["--kek", &kek], &PAIRS[..]].concat(), &sealed, b"hello");
 }
 
 #[test]

@@ -1,5 +1,13 @@
 //! The README's examples are those of `examples/readme.rs`, and that runs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests are tests too"
+)]
+
 #[path = "../examples/readme.rs"]
 #[allow(unreachable_pub, reason = "an example is a program of its own")]
 mod example;
