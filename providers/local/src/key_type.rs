@@ -77,6 +77,21 @@ impl KeyType {
             Self::Ed25519 => &[Ed25519],
         }
     }
+
+    /// The `crv` of a JWK; empty for keys that are on no curve.
+    pub(crate) const fn jwk_curve(self) -> &'static str {
+        match self {
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::P521 => "P-521",
+            Self::Ed25519 => "Ed25519",
+            Self::Aes256 | Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => "",
+        }
+    }
+
+    pub(crate) fn from_jwk_curve(curve: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|t| !curve.is_empty() && t.jwk_curve() == curve)
+    }
 }
 
 impl fmt::Display for KeyType {

@@ -30,10 +30,14 @@
 #![cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 
 mod encoding;
+mod jwk;
 mod key_type;
 mod material;
 mod name;
+#[cfg_attr(not(feature = "aws-lc-rs"), path = "no_pair.rs")]
+mod pair;
 mod passphrase;
+mod pem;
 mod protect;
 mod provider;
 mod record;
@@ -43,6 +47,6 @@ mod timestamp;
 pub use key_type::KeyType;
 pub use passphrase::{Passphrase, Protection};
 pub use provider::{Local, LocalBuilder};
-pub use record::{KeyRecord, VersionRecord};
+pub use record::{ExportFormat, KeyRecord, VersionRecord};
 pub use store::Store;
 pub use timestamp::Timestamp;

@@ -5,25 +5,47 @@ use std::fmt;
 use bulla::{Error, ErrorKind, Result};
 use zeroize::Zeroizing;
 
-use crate::{key_type::KeyType, name::fill_random};
+use crate::{
+    jwk::{self, Members},
+    key_type::KeyType,
+    name::fill_random,
+    pair::{Pair, private_members},
+    pem,
+};
 
 const AES_LEN: usize = 32;
 
-/// The bytes that `v<N>.json` holds: 32 raw bytes for AES-256, PKCS#8 DER for the others.
+/// What `v<N>.json` holds, checked: 32 raw bytes for AES-256, PKCS#8 DER for the others.
 pub(crate) struct Material {
-    key_type: KeyType,
     secret: Zeroizing<Vec<u8>>,
-    public: Option<Vec<u8>>,
+    asymmetric: Option<Asymmetric>,
+}
+
+struct Asymmetric {
+    pair: Pair,
+    /// SubjectPublicKeyInfo.
+    public: Vec<u8>,
 }
 
 impl Material {
     pub(crate) fn generate(key_type: KeyType) -> Result<Self> {
         if !key_type.seals() {
-            return Err(Error::new(ErrorKind::Unsupported, "not yet"));
+            return Self::from_pair(Pair::generate(key_type)?);
         }
         let mut secret = Zeroizing::new(vec![0; AES_LEN]);
         fill_random(&mut secret)?;
-        Ok(Self { key_type, secret, public: None })
+        Self::from_aes(secret)
+    }
+
+    /// Parses what a user brings along: PEM or a JWK.
+    pub(crate) fn import(text: &[u8]) -> Result<Self> {
+        if text.trim_ascii_start().starts_with(b"{") {
+            return jwk::parse(text);
+        }
+        match std::str::from_utf8(text) {
+            Ok(text) if text.contains(pem::BEGIN) => pem::parse(text),
+            _ => Err(invalid("the key is neither PEM nor a JWK; for DER, run: openssl pkey")),
+        }
     }
 
     /// Takes over and checks what a file held.
@@ -32,20 +54,39 @@ impl Material {
         secret: Zeroizing<Vec<u8>>,
         public: Option<Vec<u8>>,
     ) -> Result<Self> {
-        if !key_type.seals() {
-            return Err(Error::new(ErrorKind::Unsupported, "not yet"));
+        let Some(public) = public else {
+            if !key_type.seals() {
+                return Err(invalid("`public` is missing"));
+            }
+            return Self::from_aes(secret);
+        };
+        if key_type.seals() {
+            return Err(invalid("an AES key has no `public`"));
         }
+        let pair = Pair::from_pkcs8(&secret)?;
+        if pair.key_type() != key_type {
+            return Err(invalid("the material is of another type than the key"));
+        }
+        if pair.spki()? != public {
+            return Err(invalid("`public` is not the public key of the material"));
+        }
+        Ok(Self { secret, asymmetric: Some(Asymmetric { pair, public }) })
+    }
+
+    pub(crate) fn from_aes(secret: Zeroizing<Vec<u8>>) -> Result<Self> {
         if secret.len() != AES_LEN {
-            return Err(Error::new(ErrorKind::InvalidInput, "an AES-256 key is not 32 bytes"));
+            return Err(invalid("an AES-256 key is 32 bytes"));
         }
-        if public.is_some() {
-            return Err(Error::new(ErrorKind::InvalidInput, "an AES key has no `public`"));
-        }
-        Ok(Self { key_type, secret, public })
+        Ok(Self { secret, asymmetric: None })
+    }
+
+    pub(crate) fn from_pair(pair: Pair) -> Result<Self> {
+        let (secret, public) = (pair.to_pkcs8()?, pair.spki()?);
+        Ok(Self { secret, asymmetric: Some(Asymmetric { pair, public }) })
     }
 
     pub(crate) fn key_type(&self) -> KeyType {
-        self.key_type
+        self.asymmetric.as_ref().map_or(KeyType::Aes256, |a| a.pair.key_type())
     }
 
     pub(crate) fn secret(&self) -> &[u8] {
@@ -54,12 +95,41 @@ impl Material {
 
     /// The SubjectPublicKeyInfo, for asymmetric keys.
     pub(crate) fn public(&self) -> Option<&[u8]> {
-        self.public.as_deref()
+        self.asymmetric.as_ref().map(|a| a.public.as_slice())
     }
+
+    /// The key pair, for asymmetric keys.
+    pub(crate) fn into_pair(self) -> Option<Pair> {
+        self.asymmetric.map(|a| a.pair)
+    }
+
+    /// The key as a JWK, secret members and all.
+    pub(crate) fn to_jwk(&self) -> Result<Zeroizing<String>> {
+        if let Some(public) = self.public() {
+            return private_members(self.key_type(), public, &self.secret)?.render();
+        }
+        let mut members = Members::default();
+        members.text("kty", "oct");
+        members.bytes("k", &self.secret);
+        members.render()
+    }
+
+    /// The key as PEM.
+    pub(crate) fn to_pem(&self) -> Result<Zeroizing<String>> {
+        if self.asymmetric.is_none() {
+            let message = "an AES key has no PEM form; export it as a JWK";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        pem::render_private(&self.secret)
+    }
+}
+
+fn invalid(message: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidInput, message)
 }
 
 impl fmt::Debug for Material {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Material({})", self.key_type)
+        write!(f, "Material({})", self.key_type())
     }
 }

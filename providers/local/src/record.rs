@@ -51,3 +51,13 @@ pub struct VersionRecord {
     /// Whether its file is encrypted under a passphrase.
     pub protected: bool,
 }
+
+/// How an exported key is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExportFormat {
+    /// PEM (RFC 7468): PKCS#8, or SubjectPublicKeyInfo for a public key.
+    Pem,
+    /// A JSON Web Key (RFC 7517).
+    Jwk,
+}

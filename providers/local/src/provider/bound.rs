@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use bulla::{Error, ErrorKind, KeyName, KeyVersion, Result, aead::SoftwareKek};
@@ -11,6 +11,7 @@ use bulla::{Error, ErrorKind, KeyName, KeyVersion, Result, aead::SoftwareKek};
 use super::freshness::Freshness;
 use crate::{
     material::Material,
+    pair::Pair,
     passphrase::Passphrase,
     store::{Entry, StateFile, StoredState},
 };
@@ -24,11 +25,14 @@ pub(super) struct Bound {
     entry: Entry,
     /// A cell for each version that may be used, filled on first use.
     secrets: BTreeMap<u32, OnceLock<Arc<Secret>>>,
+    /// Public keys read so far.
+    publics: Arc<Mutex<BTreeMap<u32, Vec<u8>>>>,
     freshness: Arc<Freshness>,
 }
 
 pub(super) enum Secret {
     Aes(SoftwareKek),
+    Pair(Pair),
 }
 
 /// A version that is about to be used.
@@ -42,7 +46,7 @@ impl Bound {
     pub(super) fn new(entry: Entry, alias: Option<String>) -> Result<Self> {
         let name = KeyName::new(SCHEME, entry.id().to_string())?;
         let secrets = cells(&entry.state).collect();
-        Ok(Self { name, alias, entry, secrets, freshness: Arc::default() })
+        Ok(Self { name, alias, entry, secrets, publics: Arc::default(), freshness: Arc::default() })
     }
 
     /// The same key in another state. Secrets that may still be used are taken along; those that
@@ -58,6 +62,7 @@ impl Bound {
             alias: self.alias.clone(),
             entry: self.entry.with_state(state),
             secrets,
+            publics: Arc::clone(&self.publics),
             freshness: Arc::clone(&self.freshness),
         }
     }
@@ -134,12 +139,23 @@ impl Bound {
         Ok(())
     }
 
+    /// The public key of a version, from its file unless it was read before.
+    pub(super) fn public(&self, version: u32) -> Result<Vec<u8>> {
+        let mut publics = self.publics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(public) = publics.get(&version) {
+            return Ok(public.clone());
+        }
+        let public = self.entry.public(version)?;
+        publics.insert(version, public.clone());
+        Ok(public)
+    }
+
     pub(super) fn load(&self, version: u32, passphrases: &[Passphrase]) -> Result<Arc<Secret>> {
         let cell = self.secrets.get(&version).ok_or_else(|| self.destroyed(version))?;
         if let Some(secret) = cell.get() {
             return Ok(Arc::clone(secret));
         }
-        let secret = Secret::new(&self.entry.material(version, passphrases)?)?;
+        let secret = Secret::new(self.entry.material(version, passphrases)?)?;
         // Two threads may both have loaded it: the first one's stays.
         Ok(Arc::clone(cell.get_or_init(|| Arc::new(secret))))
     }
@@ -165,18 +181,31 @@ impl Chosen {
 }
 
 impl Secret {
-    fn new(material: &Material) -> Result<Self> {
-        let key = material.secret().try_into().map_err(|_| {
-            Error::new(ErrorKind::InvalidInput, "this key signs; it neither seals nor opens")
-        })?;
-        Ok(Self::Aes(SoftwareKek::from_bytes(key)))
+    fn new(material: Material) -> Result<Self> {
+        if material.key_type().seals() {
+            let key = material.secret().try_into().map_err(|_| wrong_use())?;
+            return Ok(Self::Aes(SoftwareKek::from_bytes(key)));
+        }
+        material.into_pair().map(Self::Pair).ok_or_else(wrong_use)
     }
 
     pub(super) fn kek(&self) -> Result<&SoftwareKek> {
         match self {
             Self::Aes(kek) => Ok(kek),
+            Self::Pair(_) => Err(wrong_use()),
         }
     }
+
+    pub(super) fn pair(&self) -> Result<&Pair> {
+        match self {
+            Self::Aes(_) => Err(wrong_use()),
+            Self::Pair(pair) => Ok(pair),
+        }
+    }
+}
+
+fn wrong_use() -> Error {
+    Error::new(ErrorKind::InvalidInput, "AES keys seal and open, the others sign")
 }
 
 impl fmt::Debug for Bound {

@@ -209,6 +209,11 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+/// Versions have one spelling: no sign, no leading zeros.
+fn parse_version(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|version: &u32| *version > 0 && version.to_string() == text)
+}
+
 fn no_sealing_key() -> Error {
     Error::new(
         ErrorKind::Unsupported,

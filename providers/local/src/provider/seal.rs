@@ -12,7 +12,7 @@ use bulla::{
 use super::{
     Local, MAX_DIRECT_LEN,
     bound::{Chosen, Secret},
-    no_sealing_key,
+    no_sealing_key, parse_version,
 };
 
 impl Local {
@@ -101,9 +101,4 @@ impl Encrypt for Local {
         };
         self.tell(Operation::Decrypt, opened.await)
     }
-}
-
-/// Versions have one spelling: no sign, no leading zeros.
-fn parse_version(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|version: &u32| *version > 0 && version.to_string() == text)
 }

@@ -17,6 +17,7 @@ use crate::{
     key_type::KeyType,
     material::Material,
     name::KeyId,
+    pair::public_members,
     passphrase::{Passphrase, Protection},
     protect::{Kdf, Place},
     record::{KeyRecord, VersionRecord},
@@ -136,18 +137,12 @@ impl Entry {
         destroyed.try_for_each(|v| files::remove(&self.version_path(v.version)))
     }
 
-    /// Reads the material of a version, whatever its state; the first passphrase that fits opens it.
+    /// Reads the material of a version, whatever its state; the first passphrase that fits opens
+    /// it.
     pub(crate) fn material(&self, version: u32, passphrases: &[Passphrase]) -> Result<Material> {
-        let listed = self.listed(version)?;
         let path = self.version_path(version);
         let content = existing(&path, MAX_FILE)?;
-        let file: VersionFile<'_> = parse(&path, &content)?;
-        if file.id != *self.id() || file.version != version {
-            return Err(damaged(&path, "it is the file of another key or version"));
-        }
-        if file.created != listed.created || file.protection.kind() != listed.protection {
-            return Err(damaged(&path, "it does not agree with state.json"));
-        }
+        let file = self.parse_version(&path, &content, version)?;
         let stored = from_base64(file.material).map_err(|e| damaged(&path, e.message()))?;
         let secret = match &file.protection {
             FileProtection::None => stored,
@@ -155,12 +150,41 @@ impl Entry {
                 unprotect(kdf, self.place(version), &stored, passphrases, &path)?
             }
         };
-        let public = file.public.as_deref().map(from_base64).transpose();
-        let public = public.map_err(|e| damaged(&path, e.message()))?.map(|p| p.to_vec());
-        Material::from_stored(self.key_type(), secret, public).map_err(|e| match e.kind() {
-            ErrorKind::InvalidInput => damaged(&path, e.message()),
-            _ => e,
-        })
+        let public = stored_public(&file, &path)?;
+        Material::from_stored(self.key_type(), secret, public).map_err(|e| blame(&path, e))
+    }
+
+    /// Reads the public key of a version, as SubjectPublicKeyInfo. Needs no passphrase, and so
+    /// can't tell whether it is the one of the material.
+    pub(crate) fn public(&self, version: u32) -> Result<Vec<u8>> {
+        if self.key_type().seals() {
+            let message = format!("key {} is an AES key: it has no public key", self.id());
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        let path = self.version_path(version);
+        let content = existing(&path, MAX_FILE)?;
+        let file = self.parse_version(&path, &content, version)?;
+        let public =
+            stored_public(&file, &path)?.ok_or_else(|| damaged(&path, "`public` is missing"))?;
+        public_members(self.key_type(), &public).map_err(|e| blame(&path, e))?;
+        Ok(public)
+    }
+
+    fn parse_version<'a>(
+        &self,
+        path: &Path,
+        content: &'a [u8],
+        version: u32,
+    ) -> Result<VersionFile<'a>> {
+        let listed = self.listed(version)?;
+        let file: VersionFile<'_> = parse(path, content)?;
+        if file.id != *self.id() || file.version != version {
+            return Err(damaged(path, "it is the file of another key or version"));
+        }
+        if file.created != listed.created || file.protection.kind() != listed.protection {
+            return Err(damaged(path, "it does not agree with state.json"));
+        }
+        Ok(file)
     }
 
     /// The entry of a version in `state.json`.
@@ -262,6 +286,19 @@ fn unprotect(
         (ErrorKind::NotAuthentic, "does not open: wrong passphrase, or the file was altered")
     };
     Err(Error::new(kind, format!("{} {message}", path.display())))
+}
+
+fn stored_public(file: &VersionFile<'_>, path: &Path) -> Result<Option<Vec<u8>>> {
+    let public = file.public.as_deref().map(from_base64).transpose();
+    Ok(public.map_err(|e| damaged(path, e.message()))?.map(|public| public.to_vec()))
+}
+
+/// Names the file in an error about what it held.
+fn blame(path: &Path, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::InvalidInput => damaged(path, error.message()),
+        _ => error,
+    }
 }
 
 fn read_state(dir: &Path, id: &KeyId) -> Result<StateFile> {

@@ -2,6 +2,7 @@
 
 mod change;
 mod entry;
+mod exchange;
 mod files;
 mod layout;
 

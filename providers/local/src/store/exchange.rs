@@ -1,0 +1,102 @@
+//! Keys from elsewhere, and keys for elsewhere.
+
+use bulla::{Error, ErrorKind, Result};
+use zeroize::Zeroizing;
+
+use super::{
+    Entry, Store,
+    layout::{MAX_FILE, StoredState},
+};
+use crate::{
+    material::Material,
+    name::check_new_name,
+    pair::public_members,
+    passphrase::{Passphrase, Protection},
+    pem,
+    record::{ExportFormat, KeyRecord},
+};
+
+impl Store {
+    /// Makes a key of material from elsewhere: a private key as PEM (PKCS#8, PKCS#1 or SEC 1) or
+    /// as a JWK, or an AES key as a JWK of 32 bytes. Which it is, the text tells.
+    ///
+    /// Private and public part are checked against each other.
+    ///
+    /// # Security
+    /// Wipe `material` afterwards. The key is as secret as the ways that it came.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if the text is damaged, holds no private key or one that
+    /// contradicts itself; [`ErrorKind::Unsupported`] for other sizes and curves than
+    /// [`KeyType`](crate::KeyType) has, for encrypted PEM, and for asymmetric keys in a build
+    /// without the feature `aws-lc-rs`; otherwise as for [`create_key`](Self::create_key).
+    pub fn import(
+        &self,
+        name: &str,
+        material: &[u8],
+        protection: &Protection,
+    ) -> Result<KeyRecord> {
+        check_new_name(name)?;
+        if material.len() > MAX_FILE {
+            let message = format!("the key is longer than {MAX_FILE} bytes");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        self.add_key(name, &Material::import(material)?, protection)
+    }
+
+    /// The private or secret key of a version, or of the current one, **in plain**: PKCS#8 PEM,
+    /// or a JWK. AES keys have no PEM form.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if the version is protected and `passphrase` is missing;
+    /// [`ErrorKind::NotAuthentic`] if it is the wrong one; [`ErrorKind::Unsupported`] for an AES
+    /// key as PEM; [`ErrorKind::NotFound`] or [`ErrorKind::Destroyed`] if the version is not there.
+    pub fn export(
+        &self,
+        name_or_id: &str,
+        version: Option<u32>,
+        format: ExportFormat,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Zeroizing<String>> {
+        let (entry, version) = self.existing_version(name_or_id, version)?;
+        let passphrases: Vec<_> = passphrase.into_iter().cloned().collect();
+        let material = entry.material(version, &passphrases)?;
+        match format {
+            ExportFormat::Pem => material.to_pem(),
+            ExportFormat::Jwk => material.to_jwk(),
+        }
+    }
+
+    /// The public key of a version, or of the current one: SubjectPublicKeyInfo as PEM, or a JWK.
+    /// Needs no passphrase.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for an AES key, which has none; [`ErrorKind::Unsupported`] in a
+    /// build without the feature `aws-lc-rs`; [`ErrorKind::NotFound`] or [`ErrorKind::Destroyed`]
+    /// if the version is not there.
+    pub fn export_public(
+        &self,
+        name_or_id: &str,
+        version: Option<u32>,
+        format: ExportFormat,
+    ) -> Result<String> {
+        let (entry, version) = self.existing_version(name_or_id, version)?;
+        let public = entry.public(version)?;
+        match format {
+            ExportFormat::Pem => pem::render_public(&public),
+            ExportFormat::Jwk => {
+                Ok(std::mem::take(&mut *public_members(entry.key_type(), &public)?.render()?))
+            }
+        }
+    }
+
+    fn existing_version(&self, name_or_id: &str, version: Option<u32>) -> Result<(Entry, u32)> {
+        let entry = self.entry(name_or_id)?;
+        let version = version.unwrap_or(entry.state.current);
+        if entry.listed(version)?.state == StoredState::Destroyed {
+            let message = format!("version {version} of key {} was destroyed", entry.id());
+            return Err(Error::new(ErrorKind::Destroyed, message));
+        }
+        Ok((entry, version))
+    }
+}
