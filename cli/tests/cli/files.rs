@@ -123,7 +123,8 @@ fn directories_are_no_files() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.path("d")).unwrap();
     sandbox.write("a", "text");
-    sandbox.run("encrypt d").expect(1, "d: is a directory");
+    sandbox.run("encrypt d").expect(1, "d: is a directory\n  hint: pack it first");
+    assert_eq!(sandbox.run("inspect d").stderr, "bulla: d: is a directory\n");
     sandbox.run("encrypt a -o d").expect(1, "d: is a directory");
     sandbox.run("encrypt a -o no/b").expect(1, "there is no directory no");
     sandbox.run("encrypt no").expect(1, "no: No such file or directory");
