@@ -20,6 +20,11 @@
 //!
 //! With neither there are types and traits only: enough to write a provider or name a key.
 
+#![cfg_attr(
+    not(any(feature = "aws-lc-rs", feature = "rustcrypto")),
+    allow(dead_code, reason = "without a backend there is nothing that reads the format")
+)]
+
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub mod aead;
 mod context;

@@ -1,5 +1,13 @@
 //! The suite finds faults: every case fails at least once, and every fault is found.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests are tests too"
+)]
+
 use std::collections::BTreeSet;
 
 use bulla_conformance::{

@@ -1,6 +1,14 @@
 //! The reference provider passes everything. Alone in its process, since one case counts what the
 //! process allocates.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests are tests too"
+)]
+
 use std::sync::Arc;
 
 use bulla_conformance::{CASES, Env, Memory, faulty, run, unjudged};

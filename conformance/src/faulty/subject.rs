@@ -1,9 +1,7 @@
 //! Faults in the way in which messages are opened.
 
 use async_trait::async_trait;
-use bulla::{
-    Context, CryptoProvider, Error, ErrorKind, Head, Plaintext, Result, Suite,
-};
+use bulla::{Context, CryptoProvider, Error, ErrorKind, Head, Plaintext, Result, Suite};
 use tokio::io::AsyncWriteExt;
 
 use super::Fault;

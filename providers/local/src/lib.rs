@@ -25,6 +25,10 @@
 //! that somebody else controls: there the key is in the process's memory. Where that matters, keep
 //! keys in a KMS or an HSM.
 //!
+//! Buffers that held a secret are wiped, those for reading and writing files and JSON included. Out
+//! of reach are the kernel's page cache, swap and core dumps, and what the compiler and the crypto
+//! libraries leave in registers and on the stack.
+//!
 //! The states of versions (`state.json`) are not authenticated: whoever may write to the store can
 //! enable what was disabled, though not bring back what was destroyed.
 #![cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]

@@ -99,7 +99,7 @@ impl Kdf {
         Ok(SoftwareKek::from_bytes(&key))
     }
 
-    /// What the wrap authenticates: label, id, version, type, m, t, p and salt. See LAYOUT.md.
+    /// What the wrap authenticates: label, id, version, type, m, t, p and salt. See FORMAT.md.
     fn aad(&self, place: Place<'_>) -> Vec<u8> {
         let key_type = place.key_type.as_str().as_bytes();
         // The names of types are a few bytes long.

@@ -12,6 +12,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::LazyLock,
 };
 
 use aws_lc_rs::signature::{self as lc, UnparsedPublicKey, VerificationAlgorithm};
@@ -20,6 +21,7 @@ use bulla::{
     SigningAlgorithm, SigningInput, provider::ContextBinding, provider::KeyState,
 };
 use bulla_local::{ExportFormat, KeyType, Local, Passphrase, Protection, Store};
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 const OPENSSL: &str = "/usr/bin/openssl";
@@ -386,6 +388,34 @@ fn what_openssl_writes_can_be_imported() {
     refuse(&openssl(&["genrsa", "1024"]), ErrorKind::InvalidInput);
     refuse(&openssl(&["ecparam", "-name", "secp256k1", "-genkey"]), ErrorKind::Unsupported);
     refuse(&openssl(&["genpkey", "-algorithm", "x25519"]), ErrorKind::Unsupported);
+}
+
+proptest! {
+    #[test]
+    fn no_damage_to_an_import_panics(
+        which in 0..6usize,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3u8), 1..4),
+    ) {
+        static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+            let types = [KeyType::Rsa2048, KeyType::P521, KeyType::Ed25519];
+            let exported = types.map(|key_type| {
+                let place = place();
+                place.create(key_type);
+                [ExportFormat::Pem, ExportFormat::Jwk].map(|format| place.private("k", format))
+            });
+            exported.into_iter().flatten().collect()
+        });
+        let mut text = TEXTS[which].clone().into_bytes();
+        for (at, byte, how) in changes {
+            let at = at.index(text.len().max(1));
+            match how {
+                0 if at < text.len() => text[at] = byte,
+                1 => text.insert(at.min(text.len()), byte),
+                _ => text.truncate(at),
+            }
+        }
+        let _ = place().import("k", &text);
+    }
 }
 
 /// RFC 8037, appendix A.

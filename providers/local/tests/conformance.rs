@@ -1,5 +1,13 @@
 //! The conformance suite, on keys in a store.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests are tests too"
+)]
+
 use std::sync::Arc;
 
 use bulla::CryptoProvider;

@@ -317,3 +317,38 @@ fn a_protected_key_needs_its_passphrase() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert_eq!(store.keys().unwrap().len(), 1);
 }
+
+#[test]
+fn the_default_is_bulla_home_or_the_data_directory() {
+    let ask = |bulla_home: Option<&str>| {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "prints_the_default_path", "--ignored", "--nocapture"]);
+        child.env_remove("XDG_DATA_HOME").env_remove("BULLA_HOME").env("HOME", "/home/somebody");
+        child.envs(bulla_home.map(|home| ("BULLA_HOME", home)));
+        String::from_utf8(child.output().unwrap().stdout).unwrap()
+    };
+    assert!(ask(Some("/srv/keys")).contains("path=/srv/keys\n"));
+    if cfg!(target_os = "linux") {
+        for bulla_home in [None, Some("")] {
+            assert!(ask(bulla_home).contains("path=/home/somebody/.local/share/bulla\n"));
+        }
+    }
+}
+
+#[test]
+#[ignore = "run by another test, with an environment of its own"]
+fn prints_the_default_path() {
+    println!("\npath={}", Store::default_path().unwrap().display());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_store_that_cannot_be_made_or_read_is_an_error() {
+    let (dir, _) = new_store();
+    let file = dir.path().join("file");
+    fs::write(&file, b"").unwrap();
+    let store = Store::at(file.join("bulla"));
+    assert_eq!(store.keys().unwrap_err().kind(), ErrorKind::Io);
+    let made = store.create_key("orders", KeyType::Aes256, &Protection::None);
+    assert_eq!(made.unwrap_err().kind(), ErrorKind::Io);
+}

@@ -157,7 +157,7 @@ impl Keys {
 
 /// Adds every AES key of the store that is not there yet. Secrets are loaded when needed.
 pub(super) fn add_all(store: &Store, keys: &mut BTreeMap<KeyName, Arc<Bound>>) -> Result<()> {
-    if !store.exists() {
+    if !store.is_made()? {
         return Ok(());
     }
     let mut names = store.names()?;

@@ -19,7 +19,7 @@ pub(crate) fn make_dir(path: &Path) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(path) {
-        Ok(()) => sync_dir(path.parent().unwrap_or(path)),
+        Ok(()) => sync_dir(parent(path)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(failed("make the directory", path, error)),
     }
@@ -39,7 +39,7 @@ pub(crate) fn finish_dir(dir: TempDir, path: &Path) -> Result<()> {
     sync_dir(dir.path())?;
     fs::rename(dir.path(), path).map_err(|error| failed("make", path, error))?;
     let _renamed = dir.keep();
-    sync_dir(path.parent().unwrap_or(path))
+    sync_dir(parent(path))
 }
 
 /// Checks that a directory is the user's alone and no symbolic link.
@@ -86,7 +86,7 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
 }
 
 fn unfinished(path: &Path, content: &[u8]) -> Result<(NamedTempFile, PathBuf)> {
-    let dir = path.parent().unwrap_or(path).to_owned();
+    let dir = parent(path).to_owned();
     // tempfile makes files of mode 0600.
     let written =
         tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&dir).and_then(|mut f| {
@@ -179,7 +179,7 @@ pub(crate) fn remove_unfinished(dir: &Path) -> Result<()> {
 /// Removes a file; that there is none is fine.
 pub(crate) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Ok(()) => sync_dir(path.parent().unwrap_or(path)),
+        Ok(()) => sync_dir(parent(path)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(failed("remove", path, error)),
     }
@@ -205,6 +205,15 @@ pub(crate) fn lock(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// The directory that a path is in; `.` for a bare name.
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
 /// Makes the entries of a directory durable, where the system can.
 fn sync_dir(dir: &Path) -> Result<()> {
     #[cfg(unix)]
@@ -218,7 +227,8 @@ fn denied(path: &Path, why: &str) -> Error {
     Error::new(ErrorKind::Denied, format!("{} {why}", path.display()))
 }
 
-fn failed(what: &str, path: &Path, error: io::Error) -> Error {
+/// Names path and purpose in an error of the system.
+pub(super) fn failed(what: &str, path: &Path, error: io::Error) -> Error {
     let kind = match error.kind() {
         io::ErrorKind::NotFound => ErrorKind::NotFound,
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,

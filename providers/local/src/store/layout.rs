@@ -1,4 +1,4 @@
-//! The JSON files of a key, field by field. The text for people is in LAYOUT.md.
+//! The JSON files of a key, field by field. The text for people is in FORMAT.md, "The local key store".
 
 use std::path::Path;
 

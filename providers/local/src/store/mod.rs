@@ -76,6 +76,12 @@ impl Store {
         self.keys_dir().is_dir()
     }
 
+    /// The same, but an error if that can't be told: a store out of reach is not an empty one.
+    pub(crate) fn is_made(&self) -> Result<bool> {
+        let dir = self.keys_dir();
+        dir.try_exists().map_err(|error| files::failed("read", &dir, error))
+    }
+
     /// Makes a key with one version, and the store if there is none.
     ///
     /// # Errors
@@ -111,7 +117,7 @@ impl Store {
     /// [`ErrorKind::Denied`] if others have access to the store; [`ErrorKind::InvalidInput`] if a
     /// file is damaged.
     pub fn keys(&self) -> Result<Vec<KeyRecord>> {
-        if !self.exists() {
+        if !self.is_made()? {
             return Ok(Vec::new());
         }
         let names = self.names()?;
@@ -148,7 +154,7 @@ impl Store {
                 ),
             )
         };
-        if !self.exists() {
+        if !self.is_made()? {
             return Err(not_found());
         }
         self.check()?;
@@ -237,11 +243,10 @@ impl Store {
 
     /// Takes the lock, making the store first if there is none.
     fn lock_or_make(&self) -> Result<File> {
-        if let Some(parent) = self.root.parent().filter(|_| !self.root.exists()) {
-            fs::create_dir_all(parent).map_err(|error| {
-                let message = format!("can't make the directory {}", parent.display());
-                Error::new(ErrorKind::Io, message).with_source(error)
-            })?;
+        if !self.root.exists() {
+            let parent = files::parent(&self.root);
+            fs::create_dir_all(parent)
+                .map_err(|error| files::failed("make the directory", parent, error))?;
         }
         files::make_dir(&self.root)?;
         files::check_root(&self.root)?;

@@ -1,0 +1,64 @@
+//! The README's three examples, as they stand there, and a run of each.
+
+use bulla::{Context, CryptoProvider, CryptoProviderExt, Opener, Result, Sealer};
+use bulla_local::{KeyType, Local, Protection, Store};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, copy};
+
+async fn value(store: Store) -> Result<()> {
+    store.create_key("app", KeyType::Aes256, &Protection::None)?;
+    let vault = Local::builder(store).sealing_key("app").build()?;
+
+    let context = Context::new().with_key("tenant", "acme")?.with_item("row", "7")?;
+    let sealed = vault.seal(b"card number", &context).await?;
+    let opened = vault.open(&sealed, &context).await?;
+    assert_eq!(&*opened, b"card number");
+    Ok(())
+}
+
+async fn upload<R, W>(vault: &dyn CryptoProvider, mut from: R, to: W, name: &str) -> Result<W>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin + Send,
+{
+    let context = Context::new().with_item("object", name)?;
+    let mut writer = vault.encrypt_writer(to, &context).await?;
+    copy(&mut from, &mut writer).await.map_err(bulla::Error::from_io)?;
+    writer.finish_async().await // only this ends the message: after an error, nothing opens
+}
+
+async fn backup(primary: &dyn CryptoProvider, spare: &dyn CryptoProvider) -> Result<()> {
+    let sealer = Sealer::builder().recipient(primary).recipient(spare).build()?;
+    let context = Context::new().with_key("backup", "2026-11")?;
+    let sealed = sealer.seal(b"the books", &context).await?;
+
+    let opened = Opener::new([spare]).open(&sealed, &context).await?;
+    assert_eq!(&*opened, b"the books");
+    Ok(())
+}
+
+/// Runs all three on keys in a store.
+pub async fn run(store: Store) -> Result<()> {
+    value(store.clone()).await?;
+    store.create_key("spare", KeyType::Aes256, &Protection::None)?;
+    let vault = Local::builder(store.clone()).sealing_key("app").build()?;
+    let spare = Local::builder(store).sealing_key("spare").build()?;
+    backup(&vault, &spare).await?;
+
+    let photo = vec![7; 200_000];
+    let sealed = upload(&vault, &photo[..], Vec::new(), "photo.jpg").await?;
+    let context = Context::new().with_item("object", "photo.jpg")?;
+    let mut opened = Vec::new();
+    let mut reader = vault.decrypt_reader(&sealed[..], &context).await?;
+    reader.read_to_end(&mut opened).await.map_err(bulla::Error::from_io)?;
+    assert_eq!(opened, photo);
+    Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+#[allow(dead_code, reason = "the tests call `run` alone")]
+async fn main() -> Result<()> {
+    let dir = std::env::temp_dir().join(format!("bulla-readme-{}", std::process::id()));
+    let done = run(Store::at(&dir)).await;
+    std::fs::remove_dir_all(&dir).map_err(bulla::Error::from_io)?;
+    done
+}
