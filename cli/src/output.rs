@@ -22,16 +22,24 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// `-` is standard output, and so is no OUTPUT where there is no INPUT. Otherwise no OUTPUT
-    /// means the name that `derive` makes of the input's.
+    /// What `-o` says: `-` is standard output, also by its name among the devices, behind which
+    /// may be a file that the shell has opened.
+    pub(crate) fn named(path: PathBuf) -> Self {
+        if path.as_os_str() == "-" || path.as_os_str() == "/dev/stdout" {
+            return Self::Stdout;
+        }
+        Self::File(path)
+    }
+
+    /// No OUTPUT is standard output where there is no INPUT. Otherwise it is the name that
+    /// `derive` makes of the input's.
     pub(crate) fn choose(
         output: Option<PathBuf>,
         source: &Source,
         derive: impl FnOnce(&Path) -> Outcome<PathBuf>,
     ) -> Outcome<Self> {
         match (output, source.path()) {
-            (Some(path), _) if path.as_os_str() == "-" => Ok(Self::Stdout),
-            (Some(path), _) => Ok(Self::File(path)),
+            (Some(path), _) => Ok(Self::named(path)),
             (None, None) => Ok(Self::Stdout),
             (None, Some(input)) => derive(input).map(Self::File),
         }

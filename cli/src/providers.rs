@@ -93,9 +93,11 @@ pub(crate) fn named_recipient(header: &Header, text: &str) -> Outcome<KeyName> {
     Ok(KeyName::new("local", id)?)
 }
 
-/// The store of this user.
+/// The store of this user, by a path that means the same from any directory.
 pub(crate) fn store() -> Outcome<Store> {
-    Ok(Store::at(Store::default_path()?))
+    let path = Store::default_path()?;
+    let absolute = std::path::absolute(&path);
+    Ok(Store::at(absolute.map_err(|e| Failure::io(&shown::path(&path), &e))?))
 }
 
 fn local_name(uri: &str) -> Outcome<String> {
@@ -117,8 +119,10 @@ pub(crate) fn existing(store: &Store, name: &str) -> Outcome<KeyRecord> {
 
 /// Says how a key that is not there is made.
 fn missing_key(store: &Store, name: &str, failure: Failure) -> Failure {
+    if format!("local:{name}").parse::<KeyUri>().is_err() {
+        return failure; // no key can have that name
+    }
     failure.hint_if(ErrorKind::NotFound, || {
-        let name = shown::token(name);
         let path = shown::path(store.path());
         format!("`bulla keys create {name}` makes it; the key store is {path}")
     })

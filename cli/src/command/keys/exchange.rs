@@ -69,8 +69,7 @@ fn one(passphrases: &[Passphrase]) -> Outcome<Option<&Passphrase>> {
 }
 
 fn plan(output: Option<std::path::PathBuf>, force: bool) -> Outcome<Plan> {
-    let target = output.filter(|path| path.as_os_str() != "-");
-    Plan::new(target.map_or(Target::Stdout, Target::File), force, None)
+    Plan::new(output.map_or(Target::Stdout, Target::named), force, None)
 }
 
 /// Both forms are lines of text.
