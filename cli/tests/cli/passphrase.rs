@@ -2,14 +2,11 @@
 
 use std::{io::Read as _, os::unix::fs::PermissionsExt as _, time::Duration};
 
-use rustix::{
-    process::{Pid, Signal, kill_process},
-    termios::{LocalModes, tcgetattr},
-};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     sandbox::{BULLA, Sandbox},
-    terminal::{Terminal, talk},
+    terminal::{Terminal, shows_input, talk},
 };
 
 fn protected() -> Sandbox {
@@ -121,12 +118,9 @@ fn a_signal_leaves_the_terminal_as_it_was() {
     command.args(["--ctty", BULLA, "verify", "a.bulla"]);
     command.stdin(terminal.end()).stdout(terminal.end()).stderr(terminal.end());
     let mut child = command.spawn().unwrap();
-    let shows = |terminal: &Terminal| {
-        tcgetattr(&terminal.theirs).unwrap().local_modes.contains(LocalModes::ECHO)
-    };
-    assert!(shows(&terminal));
+    assert!(shows_input(&terminal.theirs));
     let mut seen = String::new();
-    while !seen.contains("Passphrase") || shows(&terminal) {
+    while !seen.contains("Passphrase") || shows_input(&terminal.theirs) {
         let mut piece = [0; 100];
         if !seen.contains("Passphrase") {
             let len = (&terminal.ours).read(&mut piece).unwrap();
@@ -136,7 +130,7 @@ fn a_signal_leaves_the_terminal_as_it_was() {
     }
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(shows(&terminal));
+    assert!(shows_input(&terminal.theirs));
 }
 
 #[test]

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, tcgetattr},
+};
 
 use crate::sandbox::{BULLA, Ended, Sandbox, ended, noise};
 
@@ -63,11 +66,21 @@ pub(crate) fn talk(sandbox: &Sandbox, args: &str, answers: &[(&str, &str)]) -> (
             && seen[answered..].contains(question)
         {
             answered = seen.len();
+            // The question comes a moment before the terminal stops showing what is typed.
+            let secret = !question.contains("yes");
+            while secret && shows_input(&ours) {
+                std::thread::sleep(Duration::from_millis(2));
+            }
             (&ours).write_all(answer.as_bytes()).unwrap();
             next = answers.next();
         }
     }
     (child.wait().unwrap().code().unwrap(), seen)
+}
+
+/// Whether a terminal shows what is typed.
+pub(crate) fn shows_input(terminal: &File) -> bool {
+    tcgetattr(terminal).unwrap().local_modes.contains(LocalModes::ECHO)
 }
 
 /// Runs with standard output on a terminal.
