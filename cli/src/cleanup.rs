@@ -1,8 +1,8 @@
-//! What a run must not leave behind: its temporary file.
+//! What a run must not leave behind: its temporary file, and a terminal that shows nothing.
 //!
-//! The thread that writes may hang in a read when a signal comes, so the file is kept here, where
-//! the thread that waits for signals can remove it. One lock decides which comes first, the rename
-//! or the signal.
+//! The thread that works may hang in a read when a signal comes, so both are kept here, where the
+//! thread that waits for signals can put them right. One lock decides which comes first, the
+//! rename or the signal.
 
 use std::{
     fs::{File, Permissions},
@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tempfile::{NamedTempFile, TempPath};
 
 #[derive(Clone, Default)]
@@ -21,6 +22,8 @@ struct State {
     interrupted: bool,
     /// Removed when dropped.
     temporary: Option<TempPath>,
+    /// A terminal and the settings that it had before it was asked for a passphrase.
+    terminal: Option<(File, Termios)>,
 }
 
 impl Cleanup {
@@ -55,11 +58,27 @@ impl Cleanup {
         self.lock().temporary = None;
     }
 
+    /// Remembers how a terminal is set, for the case that the run ends before
+    /// [`restore_no_more`](Self::restore_no_more).
+    pub(crate) fn restore_later(&self, terminal: File) {
+        if let Ok(settings) = tcgetattr(&terminal) {
+            self.lock().terminal = Some((terminal, settings));
+        }
+    }
+
+    /// The terminal is as it was.
+    pub(crate) fn restore_no_more(&self) {
+        self.lock().terminal = None;
+    }
+
     /// Removes the file and refuses every other: the run ends now.
     pub(crate) fn interrupt(&self) {
         let mut state = self.lock();
         state.interrupted = true;
         state.temporary = None;
+        if let Some((terminal, settings)) = state.terminal.take() {
+            let _ = tcsetattr(terminal, OptionalActions::Now, &settings);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

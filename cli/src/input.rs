@@ -4,7 +4,10 @@ use std::{
     fs::File,
     io::{self, Cursor, IsTerminal as _, Read, Seek as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use bytes::Bytes;
 
 use crate::{
     failure::{Failure, Outcome},
@@ -68,8 +71,7 @@ impl Source {
         .map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if metadata.is_dir() {
-            let failure = Failure::other("is a directory").at(&name);
-            return Err(failure.hint("pack it first: tar -c DIRECTORY | bulla encrypt -o FILE"));
+            return Err(Failure::other("is a directory").at(&name));
         }
         let len = if metadata.is_file() {
             let start = file.stream_position().map_err(failed)?;
@@ -77,7 +79,9 @@ impl Source {
         } else {
             None
         };
-        Ok(Input { file, len, name })
+        // Reading at offsets is reading from the beginning.
+        let whole = len == Some(metadata.len());
+        Ok(Input { file, len, whole, name })
     }
 }
 
@@ -87,6 +91,8 @@ pub(crate) struct Input {
     pub(crate) file: File,
     /// How many bytes there are to read, where that is known.
     pub(crate) len: Option<u64>,
+    /// Whether it is a file, read from its beginning.
+    whole: bool,
     pub(crate) name: String,
 }
 
@@ -108,9 +114,11 @@ impl Input {
         if start == bulla::TEXT_PREFIX.as_bytes() {
             return self.into_sealed_text(start);
         }
-        let Self { file, len, name } = self;
+        let Self { file, len, whole, name } = self;
+        let again = if whole { file.try_clone() } else { Err(io::ErrorKind::NotSeekable.into()) };
+        let access = again.ok().map(|file| Access::File(Arc::new(file)));
         let reader = Box::new(Cursor::new(start).chain(file));
-        Ok(Sealed { reader, len, form: Form::Binary, name })
+        Ok(Sealed { reader, access, len, form: Form::Binary, name })
     }
 
     fn into_sealed_text(self, mut text: Vec<u8>) -> Outcome<Sealed> {
@@ -126,17 +134,27 @@ impl Input {
         }
         let text = String::from_utf8_lossy(&text);
         let bytes = bulla::from_text(&text).map_err(|e| Failure::from(e).at(&name))?;
+        let bytes = Bytes::from(bytes);
         let len = Some(bytes.len() as u64);
-        Ok(Sealed { reader: Box::new(Cursor::new(bytes)), len, form: Form::Text, name })
+        let access = Some(Access::Memory(bytes.clone()));
+        Ok(Sealed { reader: Box::new(Cursor::new(bytes)), access, len, form: Form::Text, name })
     }
 }
 
 /// Sealed bytes to read, in binary.
 pub(crate) struct Sealed {
     pub(crate) reader: Box<dyn Read + Send>,
+    /// The same bytes at any offset, where they can be had so.
+    pub(crate) access: Option<Access>,
     pub(crate) len: Option<u64>,
     pub(crate) form: Form,
     pub(crate) name: String,
+}
+
+/// Random access to sealed bytes.
+pub(crate) enum Access {
+    File(Arc<File>),
+    Memory(Bytes),
 }
 
 /// How sealed bytes were written down.

@@ -3,7 +3,11 @@
 //! Everything cryptographic is in `bulla`, and keys are in the providers' crates. Here are
 //! arguments, files, terminals, signals and exit codes.
 
+#[cfg(not(unix))]
+compile_error!("the bulla command is for Unix systems");
+
 mod args;
+mod ask;
 mod cleanup;
 mod command;
 mod context;
@@ -13,10 +17,12 @@ mod interrupt;
 mod json;
 mod opening;
 mod output;
+mod passphrases;
 mod printable;
 mod progress;
 mod providers;
 mod pump;
+mod range;
 mod say;
 mod shown;
 mod stdio;
@@ -68,6 +74,7 @@ async fn run(cli: Cli) -> Outcome<()> {
         done = job => done.unwrap_or_else(|_| Err(Failure::other("this is a fault in bulla"))),
         () = interrupts.next() => {
             cleanup.interrupt();
+            say::leave_line();
             Err(Failure::interrupted())
         }
     }

@@ -1,6 +1,8 @@
 //! From arguments to an opened header, for every command that opens sealed data.
 
-use bulla::{Context, EncryptionContext, ErrorKind, OpenedHeader, stream::read_head};
+use std::io::Read;
+
+use bulla::{Context, EncryptionContext, ErrorKind, Head, OpenedHeader, stream::read_head};
 
 use crate::{
     Session,
@@ -8,6 +10,7 @@ use crate::{
     context,
     failure::{Failure, Outcome},
     input::{Sealed, Source},
+    passphrases::Passphrases,
     providers::Keys,
     say, shown,
 };
@@ -15,15 +18,18 @@ use crate::{
 /// Arguments that were found sound.
 pub(crate) struct Prepared {
     keys: Keys,
+    passphrases: Passphrases,
     context: EncryptionContext,
     take_stored: bool,
 }
 
 impl Prepared {
-    pub(crate) fn new(args: Opening) -> Outcome<Self> {
-        let Opening { keys, context, stored_context } = args;
+    pub(crate) fn new(args: Opening, session: &Session) -> Outcome<Self> {
+        let Opening { keys, context, stored_context, passphrases } = args;
         let keys = Keys::parse(&keys)?;
-        Ok(Self { keys, context: context::to_open(context)?, take_stored: stored_context })
+        let context = context::to_open(context)?;
+        let passphrases = Passphrases::new(&passphrases.files, &session.cleanup)?;
+        Ok(Self { keys, passphrases, context, take_stored: stored_context })
     }
 
     /// Reads and opens the head. The reader then stands at the first chunk.
@@ -34,10 +40,8 @@ impl Prepared {
         session: &Session,
     ) -> Outcome<OpenedHeader> {
         let name = &sealed.name;
-        let head = read_head(&mut sealed.reader)
-            .map_err(|e| if e.kind() == ErrorKind::Io { read_error(e) } else { e.into() })
-            .map_err(|failure| failure.at(name))?;
-        let opener = self.keys.opener()?;
+        let head = head(&mut sealed.reader, name)?;
+        let opener = self.keys.opener(head.header(), &self.passphrases)?;
         let opened = if self.take_stored {
             context::beyond(head.header().stored_context(), &self.context).and_then(|unstored| {
                 let opening = opener.open_head_with_stored_context(head, &unstored);
@@ -47,12 +51,20 @@ impl Prepared {
             let context = Context::from(self.context);
             session.runtime.block_on(opener.open_head(head, &context)).map_err(Failure::from)
         };
-        let opened = opened.map_err(|failure| explain(failure.at(name), source))?;
+        let opened =
+            opened.map_err(|failure| explain(failure.at(name), source, self.passphrases.used()))?;
         if self.take_stored {
             show_stored(opened.header().stored_context());
         }
         Ok(opened)
     }
+}
+
+/// Reads the head of a message.
+pub(crate) fn head(reader: &mut impl Read, name: &str) -> Outcome<Head> {
+    read_head(reader)
+        .map_err(|e| if e.kind() == ErrorKind::Io { read_error(e) } else { e.into() })
+        .map_err(|failure| failure.at(name))
 }
 
 /// The library wraps what a reader said; its user needs only that.
@@ -64,14 +76,18 @@ fn read_error(error: bulla::Error) -> Failure {
 }
 
 /// What may help those who can't open.
-pub(crate) fn explain(failure: Failure, source: &Source) -> Failure {
+pub(crate) fn explain(failure: Failure, source: &Source, locked: bool) -> Failure {
     let file = source.argument();
     failure
         .hint_if(ErrorKind::ContextMismatch, || {
             format!("`bulla inspect {file}` shows the stored pairs; give them with --context")
         })
         .hint_if(ErrorKind::NotAuthentic, || {
-            "pairs that were sealed with --required-context must be given with --context".to_owned()
+            let pairs = "pairs sealed with --required-context must be given with --context";
+            if locked { format!("is it the right passphrase? {pairs}") } else { pairs.to_owned() }
+        })
+        .hint_if(ErrorKind::Disabled, || {
+            "`bulla keys enable` lets it open again; `bulla keys list` shows the keys".to_owned()
         })
         .hint_if(ErrorKind::NoRecipient, || "`bulla keys list` shows the keys here".to_owned())
 }

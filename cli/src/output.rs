@@ -22,16 +22,24 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// `-` is standard output, and so is no OUTPUT where there is no INPUT. Otherwise no OUTPUT
-    /// means the name that `derive` makes of the input's.
+    /// What `-o` says: `-` is standard output, also by its name among the devices, behind which
+    /// may be a file that the shell has opened.
+    pub(crate) fn named(path: PathBuf) -> Self {
+        if path.as_os_str() == "-" || path.as_os_str() == "/dev/stdout" {
+            return Self::Stdout;
+        }
+        Self::File(path)
+    }
+
+    /// No OUTPUT is standard output where there is no INPUT. Otherwise it is the name that
+    /// `derive` makes of the input's.
     pub(crate) fn choose(
         output: Option<PathBuf>,
         source: &Source,
         derive: impl FnOnce(&Path) -> Outcome<PathBuf>,
     ) -> Outcome<Self> {
         match (output, source.path()) {
-            (Some(path), _) if path.as_os_str() == "-" => Ok(Self::Stdout),
-            (Some(path), _) => Ok(Self::File(path)),
+            (Some(path), _) => Ok(Self::named(path)),
             (None, None) => Ok(Self::Stdout),
             (None, Some(input)) => derive(input).map(Self::File),
         }
@@ -43,6 +51,7 @@ impl Target {
 pub(crate) struct Plan {
     name: String,
     way: Way,
+    private: bool,
 }
 
 #[derive(Debug)]
@@ -57,21 +66,32 @@ enum Way {
 
 impl Plan {
     /// Looks before any work is done. An existing file is replaced only by `force`.
-    pub(crate) fn new(target: Target, force: bool, source: &Source) -> Outcome<Self> {
+    pub(crate) fn new(target: Target, force: bool, source: Option<&Source>) -> Outcome<Self> {
         match target {
             Target::Stdout => {
                 let failed = |e: io::Error| Failure::io(stdio::STDOUT, &e);
                 let file = stdio::stdout().map_err(failed)?;
                 refuse_same(source, &file.metadata().map_err(failed)?)?;
                 let way = Way::Through { file, stdout: true };
-                Ok(Self { name: stdio::STDOUT.to_owned(), way })
+                Ok(Self { name: stdio::STDOUT.to_owned(), way, private: false })
             }
             Target::File(path) => {
                 let name = shown::path(&path);
                 let way = look(path, &name, force, source)?;
-                Ok(Self { name, way })
+                Ok(Self { name, way, private: false })
             }
         }
+    }
+
+    /// The file that is read is the one to replace, when the new one is whole.
+    pub(crate) fn in_place(path: &Path) -> Outcome<Self> {
+        let way = look(path.to_owned(), &shown::path(path), true, None)?;
+        Ok(Self { name: shown::path(path), way, private: false })
+    }
+
+    /// A new file that only its owner may read.
+    pub(crate) fn private(self) -> Self {
+        Self { private: true, ..self }
     }
 
     pub(crate) fn is_terminal(&self) -> bool {
@@ -84,7 +104,7 @@ impl Plan {
 
     /// Starts writing.
     pub(crate) fn open(self, cleanup: &Cleanup) -> Outcome<Sink> {
-        let Self { name, way } = self;
+        let Self { name, way, private } = self;
         let (file, stdout, place) = match way {
             Way::Through { file, stdout } => (file, stdout, None),
             Way::Pipe(path) => {
@@ -94,7 +114,7 @@ impl Plan {
             Way::Beside { path, old } => {
                 // What replaces a file must not be open to more people meanwhile. What is new is
                 // as open as any new file: the umask decides.
-                let mode = if old.is_some() { 0o600 } else { 0o666 };
+                let mode = if old.is_some() || private { 0o600 } else { 0o666 };
                 let file = cleanup
                     .create(parent(&path), Permissions::from_mode(mode))
                     .map_err(|e| Failure::io(&name, &e).hint(cannot_create(&path)))?;
@@ -149,7 +169,7 @@ impl Drop for Sink {
     }
 }
 
-fn look(path: PathBuf, name: &str, force: bool, source: &Source) -> Outcome<Way> {
+fn look(path: PathBuf, name: &str, force: bool, source: Option<&Source>) -> Outcome<Way> {
     let link = match fs::symlink_metadata(&path) {
         Ok(found) => found.is_symlink(),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -187,7 +207,8 @@ fn look(path: PathBuf, name: &str, force: bool, source: &Source) -> Outcome<Way>
 }
 
 /// Refuses to write over what is being read.
-fn refuse_same(source: &Source, target: &Metadata) -> Outcome<()> {
+fn refuse_same(source: Option<&Source>, target: &Metadata) -> Outcome<()> {
+    let Some(source) = source else { return Ok(()) };
     let input = match source {
         Source::Stdin => stdio::stdin().and_then(|file| file.metadata()),
         Source::File(path) => fs::metadata(path),

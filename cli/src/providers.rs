@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use bulla::{Context, CryptoProvider, DEFAULT_HEADER_LEN, ErrorKind, KeyUri, Opener, Sealer};
-use bulla_local::{KeyType, Local, Protection, Store};
+use bulla::{
+    Context, CryptoProvider, DEFAULT_HEADER_LEN, ErrorKind, Header, KeyName, KeyUri, Opener, Sealer,
+};
+use bulla_local::{KeyRecord, KeyType, Local, Protection, Store};
 
 use crate::{
     failure::{Failure, Outcome},
+    passphrases::Passphrases,
     say, shown,
 };
 
@@ -16,6 +19,7 @@ pub(crate) type Provider = Arc<dyn CryptoProvider>;
 const DEFAULT_KEY: &str = "default";
 
 /// Keys that the user named, by the schemes that this build knows.
+#[derive(Default)]
 pub(crate) struct Keys {
     local: Vec<String>,
 }
@@ -28,33 +32,72 @@ impl Keys {
     }
 
     /// A sealer to these keys, or to the default key, which is made on first use.
-    pub(crate) fn sealer(self, context: &Context) -> Outcome<Sealer<Provider>> {
+    pub(crate) fn sealer(
+        self,
+        context: &Context,
+        passphrases: &Passphrases,
+    ) -> Outcome<Sealer<Provider>> {
         let store = store()?;
         let names = match self.local {
             names if names.is_empty() => vec![default_key(&store)?],
             names => names,
         };
-        let providers =
-            names.iter().map(|name| recipient(&store, name)).collect::<Outcome<Vec<_>>>()?;
+        let providers = Self { local: names }.recipients(passphrases)?;
         let builder = Sealer::builder().header_len(header_len(&providers, context));
         Ok(providers.into_iter().fold(builder, |b, provider| b.recipient(provider)).build()?)
     }
 
-    /// An opener with every key of the store. Keys that are named must exist.
-    pub(crate) fn opener(self) -> Outcome<Opener<Provider>> {
+    /// A provider for each key, in their order.
+    pub(crate) fn recipients(self, passphrases: &Passphrases) -> Outcome<Vec<Provider>> {
         let store = store()?;
-        let mut builder = Local::builder(Store::at(store.path())).label("local").open_all();
-        for name in self.local {
-            existing(&store, &name)?;
-            builder = builder.also_open(&name);
+        let recipient = |name: String| {
+            let key = existing(&store, &name)?;
+            let key_type = key.key_type;
+            if !key_type.seals() {
+                return Err(Failure::usage(format!(
+                    "local:{name} is a key of type {key_type}, which signs and does not seal"
+                )));
+            }
+            let builder = Local::builder(store.clone()).label(format!("local:{name}"));
+            let local = passphrases.unlock(builder, &key)?.sealing_key(name).build()?;
+            Ok(Arc::new(local) as Provider)
+        };
+        self.local.into_iter().map(recipient).collect()
+    }
+
+    /// An opener with every key of the store, for this message. Keys that are named must exist.
+    pub(crate) fn opener(
+        self,
+        header: &Header,
+        passphrases: &Passphrases,
+    ) -> Outcome<Opener<Provider>> {
+        let store = store()?;
+        for name in &self.local {
+            existing(&store, name)?;
         }
-        Ok(Opener::new([Arc::new(builder.build()?) as Provider]))
+        let builder = Local::builder(store.clone()).label("local").open_all();
+        let local = passphrases.unlock_for(builder, &store, header)?.build()?;
+        Ok(Opener::new([Arc::new(local) as Provider]))
     }
 }
 
-/// The store of this user.
+/// The recipient of a message that the user means: by its name in the header, as `bulla inspect`
+/// shows it, or by a key URI.
+pub(crate) fn named_recipient(header: &Header, text: &str) -> Outcome<KeyName> {
+    let in_header = header.recipients().iter().find(|wrapped| wrapped.key.to_string() == text);
+    if let Some(wrapped) = in_header {
+        return Ok(wrapped.key.clone());
+    }
+    let name = local_name(text)?;
+    let id = store()?.key(&name).map_or(name, |key| key.id);
+    Ok(KeyName::new("local", id)?)
+}
+
+/// The store of this user, by a path that means the same from any directory.
 pub(crate) fn store() -> Outcome<Store> {
-    Ok(Store::at(Store::default_path()?))
+    let path = Store::default_path()?;
+    let absolute = std::path::absolute(&path);
+    Ok(Store::at(absolute.map_err(|e| Failure::io(&shown::path(&path), &e))?))
 }
 
 fn local_name(uri: &str) -> Outcome<String> {
@@ -69,22 +112,17 @@ fn local_name(uri: &str) -> Outcome<String> {
     }
 }
 
-fn recipient(store: &Store, name: &str) -> Outcome<Provider> {
-    existing(store, name)?;
-    let builder = Local::builder(Store::at(store.path()));
-    let local = builder.label(format!("local:{name}")).sealing_key(name).build()?;
-    Ok(Arc::new(local))
-}
-
-fn existing(store: &Store, name: &str) -> Outcome<()> {
-    let found = store.key(name).map(drop);
-    found.map_err(|error| missing_key(store, name, error.into()))
+/// A key that was named, or how it is made.
+pub(crate) fn existing(store: &Store, name: &str) -> Outcome<KeyRecord> {
+    store.key(name).map_err(|error| missing_key(store, name, error.into()))
 }
 
 /// Says how a key that is not there is made.
-pub(crate) fn missing_key(store: &Store, name: &str, failure: Failure) -> Failure {
+fn missing_key(store: &Store, name: &str, failure: Failure) -> Failure {
+    if format!("local:{name}").parse::<KeyUri>().is_err() {
+        return failure; // no key can have that name
+    }
     failure.hint_if(ErrorKind::NotFound, || {
-        let name = shown::token(name);
         let path = shown::path(store.path());
         format!("`bulla keys create {name}` makes it; the key store is {path}")
     })

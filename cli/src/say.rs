@@ -1,10 +1,18 @@
 //! Words to the user, on standard error. If nobody can read them, nothing is lost.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 /// A line of its own.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "bulla: {text}");
+}
+
+/// Leaves the line that a progress bar or a question stands on.
+pub(crate) fn leave_line() {
+    let mut out = io::stderr().lock();
+    if out.is_terminal() {
+        let _ = writeln!(out);
+    }
 }
 
 /// What may help with the note before.

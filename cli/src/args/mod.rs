@@ -4,10 +4,13 @@ mod keys;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use clap::{ArgGroup, Args, Parser, Subcommand, error::ErrorKind};
 
-pub(crate) use self::keys::{CreateKey, KeysCommand, ListKeys, ShowKey};
-use crate::{context::Pair, say};
+pub(crate) use self::keys::{
+    ChangeKey, CreateKey, DestroyKey, ExportKey, ImportKey, KeysCommand, ListKeys, NewPassphrase,
+    PublicKey, RotateKey, ShowKey,
+};
+use crate::{context::Pair, range::ByteRange, say};
 
 /// Seals files with keys that stay in a key store, and opens them again.
 ///
@@ -43,12 +46,16 @@ Exit codes:
 pub(crate) enum Command {
     Encrypt(Encrypt),
     Decrypt(Decrypt),
+    Verify(Verify),
     Inspect(Inspect),
+    Rewrap(Rewrap),
     /// Manages the keys of the local key store
     ///
     /// The store is the directory that BULLA_HOME names, or else `bulla` in your data directory.
     #[command(subcommand, after_help = keys::AFTER_HELP)]
     Keys(KeysCommand),
+    Completions(Completions),
+    Man(Man),
 }
 
 /// Seals a file or a stream
@@ -82,6 +89,8 @@ pub(crate) struct Encrypt {
     /// Write the text form, for small data: one line, `bulla1.` and base64url
     #[arg(long)]
     pub(crate) text: bool,
+    #[command(flatten)]
+    pub(crate) passphrases: PassphraseFiles,
     /// Replace the output if it exists; it keeps its permissions
     #[arg(short, long)]
     pub(crate) force: bool,
@@ -101,6 +110,7 @@ Examples:
   bulla decrypt row.json.bulla --context tenant=acme --context row=7
   bulla decrypt row.json.bulla --stored-context --context row=7
   bulla decrypt shop.sql.bulla -o - | psql shop
+  bulla decrypt disk.img.bulla --range 0..512 | xxd   # opens the chunks that hold it, no others
   bulla decrypt < token.txt                           # binary and text form alike")]
 pub(crate) struct Decrypt {
     /// The file to open; `-` or nothing for standard input
@@ -108,6 +118,10 @@ pub(crate) struct Decrypt {
     /// Where to write; `-` for standard output
     #[arg(short, long, value_name = "OUTPUT")]
     pub(crate) output: Option<PathBuf>,
+    /// Only these bytes of the plaintext, START..END without the byte at END; either may be left
+    /// out. To standard output unless -o is given. The input must be a file
+    #[arg(long, value_name = "START..END")]
+    pub(crate) range: Option<ByteRange>,
     #[command(flatten)]
     pub(crate) opening: Opening,
     /// Replace the output if it exists; it keeps its permissions
@@ -128,6 +142,69 @@ pub(crate) struct Opening {
     /// This gives up the check that the file is the one that belongs here
     #[arg(long)]
     pub(crate) stored_context: bool,
+    #[command(flatten)]
+    pub(crate) passphrases: PassphraseFiles,
+}
+
+/// Where passphrases come from if not from the terminal: never from an argument.
+#[derive(Debug, Args)]
+pub(crate) struct PassphraseFiles {
+    /// Read the passphrase of a protected key from this file instead of asking for it; give it
+    /// again for more
+    #[arg(id = "passphrase_file", long = "passphrase-file", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Checks sealed data, all of it, and writes nothing
+///
+/// The exit code is 0 only if every byte is as it was sealed, under this context, and none is
+/// missing.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla verify report.pdf.bulla
+  bulla verify row.json.bulla --context tenant=acme --context row=7
+  bulla verify row.json.bulla --stored-context --context row=7
+  ssh backup cat shop.sql.bulla | bulla verify")]
+pub(crate) struct Verify {
+    /// The sealed file; `-` or nothing for standard input
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) opening: Opening,
+}
+
+/// Changes who can open sealed data, without opening its body
+///
+/// FILE is replaced by a copy with another header, at once or not at all; with -o it stays as it
+/// is. The body is copied unchecked: `bulla verify` checks it. No context is needed.
+///
+/// Removing a key is no revocation: whoever could open the file before may have kept a copy of it,
+/// or of its data key. To revoke, decrypt it and encrypt it anew.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla rewrap report.pdf.bulla --add local:backup
+  bulla rewrap report.pdf.bulla --add local:new --remove local:old
+  bulla rewrap report.pdf.bulla --add local:work      # again, under its newest version
+  bulla rewrap report.pdf.bulla --remove local:0123456789abcdef0123456789abcdef    # by its id")]
+#[command(group(ArgGroup::new("change").args(["add", "remove"]).required(true).multiple(true)))]
+pub(crate) struct Rewrap {
+    /// The sealed file; `-` for standard input, and then to standard output
+    pub(crate) file: PathBuf,
+    /// A key that shall open it too; if it does already, its newest version shall
+    #[arg(long, value_name = "URI")]
+    pub(crate) add: Vec<String>,
+    /// A key that shall open it no more: a URI, or a recipient as `bulla inspect` shows it
+    #[arg(long, value_name = "URI")]
+    pub(crate) remove: Vec<String>,
+    /// Where to write instead; `-` for standard output
+    #[arg(short, long, value_name = "OUTPUT")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrases: PassphraseFiles,
+    /// Replace OUTPUT if it exists; it keeps its permissions
+    #[arg(short, long)]
+    pub(crate) force: bool,
 }
 
 /// Explains the header of sealed data
@@ -145,6 +222,30 @@ pub(crate) struct Inspect {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Prints a script that completes commands in a shell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla completions bash > ~/.local/share/bash-completion/completions/bulla
+  bulla completions zsh > ~/.zfunc/_bulla
+  bulla completions fish > ~/.config/fish/completions/bulla.fish")]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Prints the manual pages
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla man | man -l -
+  bulla man --dir ~/.local/share/man/man1")]
+pub(crate) struct Man {
+    /// Write a page for each command into this directory instead, replacing older ones
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 /// Reads the command line. `Err` is the exit code of a run that ends here.

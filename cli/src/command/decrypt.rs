@@ -5,67 +5,131 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bulla::stream::DecryptReader;
+use bulla::{
+    OpenedHeader,
+    stream::{DecryptReader, RangeReader, ReadAt},
+};
 
 use crate::{
     Session,
     args::Decrypt,
     failure::{Failure, Outcome},
-    input::Source,
-    opening,
+    input::{Access, Sealed, Source},
+    opening::Prepared,
     output::{Plan, Sink, Target},
     printable::Printable,
     progress::Progress,
     pump::pump,
+    range::ByteRange,
     say, shown,
 };
 
+/// Ranges are read in pieces of this size: 64 chunks.
+const PIECE_LEN: u64 = 4 << 20;
+
 pub(crate) fn run(args: Decrypt, session: &Session) -> Outcome<()> {
-    let opening = opening::Prepared::new(args.opening)?;
+    let opening = Prepared::new(args.opening, session)?;
     let source = Source::choose(args.input)?;
     let named = args.output.is_some();
-    let target = Target::choose(args.output, &source, opened_name)?;
+    let target = match args.range {
+        // A part must not take the name of the whole.
+        Some(_) if !named => Target::Stdout,
+        _ => Target::choose(args.output, &source, opened_name)?,
+    };
     let derived = matches!(target, Target::File(_)) && !named;
-    let plan = Plan::new(target, args.force, &source)?;
+    let plan = Plan::new(target, args.force, Some(&source))?;
     let on_terminal = plan.is_terminal();
     let name = plan.name().to_owned();
 
     let mut sealed = source.open()?.into_sealed()?;
     let header = opening.open(&mut sealed, &source, session)?;
-    let mut sink = plan.open(&session.cleanup)?;
-    // The length counts the head, which is read already; next to a body it does not show.
-    let mut progress = Progress::new(sealed.len, on_terminal);
-    let mut reader = DecryptReader::new(header, sealed.reader);
-    let copied = if on_terminal {
-        let mut screen = Screen { printable: Printable::default(), sink: &mut sink };
-        pump(&mut reader, &sealed.name, &mut progress, |piece| screen.show(piece))
-            .and_then(|()| screen.end())
-    } else {
-        pump(&mut reader, &sealed.name, &mut progress, |piece| sink.write(piece))
-    };
-    copied?;
-    drop(progress);
-    sink.finish()?;
+    let screen = on_terminal.then(Printable::default);
+    let mut out = Out { screen, sink: plan.open(&session.cleanup)? };
+    match args.range {
+        None => whole(header, sealed, &mut out)?,
+        Some(range) => part(header, sealed, range, &mut out, session)?,
+    }
+    out.finish()?;
     if derived && io::stderr().is_terminal() {
         say::note(&format!("wrote {name}"));
     }
     Ok(())
 }
 
-/// A terminal, which gets text and nothing else.
-struct Screen<'a> {
-    printable: Printable,
-    sink: &'a mut Sink,
+/// Streams: memory stays flat however long the message is.
+fn whole(header: OpenedHeader, sealed: Sealed, out: &mut Out) -> Outcome<()> {
+    // The length counts the head, which is read already; next to a body it does not show.
+    let mut progress = Progress::new(sealed.len, out.screen.is_some());
+    let mut reader = DecryptReader::new(header, sealed.reader);
+    pump(&mut reader, &sealed.name, &mut progress, |piece| out.write(piece))
 }
 
-impl Screen<'_> {
-    fn show(&mut self, piece: &[u8]) -> Outcome<()> {
-        let text = self.printable.admit(piece).ok_or_else(not_text)?;
+/// Opens the chunks that hold the range, and no others.
+fn part(
+    header: OpenedHeader,
+    sealed: Sealed,
+    range: ByteRange,
+    out: &mut Out,
+    session: &Session,
+) -> Outcome<()> {
+    let name = &sealed.name;
+    match sealed.access {
+        Some(Access::File(file)) => copy_range(header, file, name, range, out, session),
+        Some(Access::Memory(bytes)) => copy_range(header, bytes, name, range, out, session),
+        None => Err(Failure::usage("--range needs a file, not a pipe").at(name)),
+    }
+}
+
+fn copy_range<R: ReadAt>(
+    header: OpenedHeader,
+    source: R,
+    name: &str,
+    range: ByteRange,
+    out: &mut Out,
+    session: &Session,
+) -> Outcome<()> {
+    let wait = &session.runtime;
+    let told = |error: bulla::Error| Failure::from(error).at(name);
+    let reader = wait.block_on(RangeReader::new(header, source)).map_err(told)?;
+    // The length is authenticated by opening the last chunk.
+    let len = wait.block_on(reader.len()).map_err(told)?;
+    if range.start > len {
+        let start = range.start;
+        return Err(Failure::usage(format!(
+            "the range starts at {start}, and the plaintext has {len} bytes"
+        )));
+    }
+    let end = range.end.map_or(len, |end| end.min(len));
+    let mut progress = Progress::new(Some(end - range.start), out.screen.is_some());
+    let mut at = range.start;
+    while at < end {
+        let piece = wait.block_on(reader.read(at..end.min(at + PIECE_LEN))).map_err(told)?;
+        out.write(&piece)?;
+        at += piece.len() as u64;
+        progress.advance(piece.len());
+    }
+    Ok(())
+}
+
+/// Where the plaintext goes.
+struct Out {
+    /// A terminal gets text and nothing else.
+    screen: Option<Printable>,
+    sink: Sink,
+}
+
+impl Out {
+    fn write(&mut self, piece: &[u8]) -> Outcome<()> {
+        let Some(screen) = &mut self.screen else { return self.sink.write(piece) };
+        let text = screen.admit(piece).ok_or_else(not_text)?;
         self.sink.write(text.as_bytes())
     }
 
-    fn end(&self) -> Outcome<()> {
-        if self.printable.is_whole() { Ok(()) } else { Err(not_text()) }
+    fn finish(self) -> Outcome<()> {
+        if self.screen.is_some_and(|screen| !screen.is_whole()) {
+            return Err(not_text());
+        }
+        self.sink.finish()
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     failure::{Failure, Outcome},
     input::{Input, Source},
     output::{Plan, Sink, Target},
+    passphrases::Passphrases,
     progress::Progress,
     providers::{Keys, Provider},
     pump::pump,
@@ -26,20 +27,26 @@ const MAX_LEN_AS_TEXT: u64 = 32 << 20;
 
 pub(crate) fn run(args: Encrypt, session: &Session) -> Outcome<()> {
     let keys = Keys::parse(&args.keys)?;
+    let passphrases = Passphrases::new(&args.passphrases.files, &session.cleanup)?;
     let context = context::to_seal(args.context, args.required_context)?;
     let source = Source::choose(args.input)?;
     let named = args.output.is_some();
     let target = Target::choose(args.output, &source, |path| Ok(sealed_name(path)))?;
     let derived = matches!(target, Target::File(_)) && !named;
-    let plan = Plan::new(target, args.force, &source)?;
+    let plan = Plan::new(target, args.force, Some(&source))?;
     if plan.is_terminal() && !args.text {
         return Err(Failure::usage("sealed data is not for a terminal")
             .hint("name a file with -o, redirect the output, or choose --text"));
     }
     let name = plan.name().to_owned();
-    let input = source.open()?;
+    let input = source.open().map_err(|failure| match source.path() {
+        Some(path) if path.is_dir() => {
+            failure.hint("pack it first: tar -c DIRECTORY | bulla encrypt -o FILE")
+        }
+        _ => failure,
+    })?;
     let mut sink = plan.open(&session.cleanup)?;
-    let sealer = keys.sealer(&context)?;
+    let sealer = keys.sealer(&context, &passphrases)?;
     if args.text {
         seal_text(input, &sealer, &context, &mut sink, session)?;
     } else {
@@ -60,7 +67,7 @@ fn seal(
     sink: &mut Sink,
     session: &Session,
 ) -> Outcome<()> {
-    let Input { file, len, name } = input;
+    let Input { file, len, name, .. } = input;
     let header = session.runtime.block_on(sealer.begin(context))?;
     let mut progress = Progress::new(len, false);
     let mut reader = EncryptReader::new(header, file);

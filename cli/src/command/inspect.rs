@@ -70,7 +70,7 @@ impl Serialize for WrapName {
 
 impl Report {
     fn read(sealed: Sealed) -> Outcome<Self> {
-        let Sealed { mut reader, len, form, name } = sealed;
+        let Sealed { mut reader, len, form, name, .. } = sealed;
         let header = read_header(&mut reader, &name)?;
         let header_len = header.as_bytes().len() as u64;
         let sealed_len = match len {

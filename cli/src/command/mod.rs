@@ -1,9 +1,13 @@
 //! The commands, one a file.
 
+mod completions;
 mod decrypt;
 mod encrypt;
 mod inspect;
 mod keys;
+mod man;
+mod rewrap;
+mod verify;
 
 use crate::{Session, args::Command, failure::Outcome};
 
@@ -11,7 +15,11 @@ pub(crate) fn run(command: Command, session: &Session) -> Outcome<()> {
     match command {
         Command::Encrypt(args) => encrypt::run(args, session),
         Command::Decrypt(args) => decrypt::run(args, session),
+        Command::Verify(args) => verify::run(args, session),
         Command::Inspect(args) => inspect::run(args),
-        Command::Keys(command) => keys::run(command),
+        Command::Rewrap(args) => rewrap::run(args, session),
+        Command::Keys(command) => keys::run(command, session),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(args),
     }
 }

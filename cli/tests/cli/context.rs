@@ -30,7 +30,7 @@ fn any_other_pairs_do_not_and_no_value_is_told() {
     for args in ["", "-c row=8", "-c row=7 -c more=1"] {
         let ended = sandbox.run(&format!("decrypt a.bulla -o b -c tenant=acme {args}"));
         ended.expect(3, "a.bulla: not authentic");
-        ended.expect(3, "pairs that were sealed with --required-context must be given");
+        ended.expect(3, "pairs sealed with --required-context must be given");
     }
     assert_eq!(sandbox.names(), ["a", "a.bulla"]);
 }

@@ -6,7 +6,7 @@ use std::{
         fs::{MetadataExt as _, PermissionsExt as _, symlink},
         process::CommandExt as _,
     },
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -38,6 +38,16 @@ fn first_use_tells_where_the_key_is() {
     first.expect(0, &format!("it is in {}: back that directory up", sandbox.home().display()));
     let second = sandbox.run("encrypt a -o b");
     assert_eq!((second.code, second.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn the_store_may_be_named_from_here() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a", "text");
+    let mut command = sandbox.bulla();
+    let ended = end(command.args(["encrypt", "a"]).env("BULLA_HOME", "here"));
+    ended.expect(0, &format!("it is in {}", sandbox.path("here").display()));
+    assert_eq!(sandbox.names(), ["a", "a.bulla", "here"]);
 }
 
 #[test]
@@ -123,11 +133,21 @@ fn directories_are_no_files() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.path("d")).unwrap();
     sandbox.write("a", "text");
-    sandbox.run("encrypt d").expect(1, "d: is a directory");
+    sandbox.run("encrypt d").expect(1, "d: is a directory\n  hint: pack it first");
+    assert_eq!(sandbox.run("inspect d").stderr, "bulla: d: is a directory\n");
     sandbox.run("encrypt a -o d").expect(1, "d: is a directory");
     sandbox.run("encrypt a -o no/b").expect(1, "there is no directory no");
     sandbox.run("encrypt no").expect(1, "no: No such file or directory");
     assert_eq!(sandbox.names(), ["a", "d"]);
+}
+
+/// `bulla` where anybody may run it. Copied by another process: one that this process has open for
+/// writing can't be run by the tests beside this one.
+fn copied_binary(sandbox: &Sandbox) -> PathBuf {
+    let binary = sandbox.work().parent().unwrap().join("bulla");
+    let copied = Command::new("cp").arg(BULLA).arg(&binary).status().unwrap();
+    assert!(copied.success());
+    binary
 }
 
 #[test]
@@ -136,8 +156,7 @@ fn a_directory_that_can_not_be_written_to_is_told() {
     sandbox.write("a", "text");
     // The superuser may write anywhere, so somebody else has to try.
     let as_root = fs::metadata(sandbox.path("a")).unwrap().uid() == 0;
-    let binary = sandbox.work().parent().unwrap().join("bulla");
-    fs::copy(BULLA, &binary).unwrap();
+    let binary = copied_binary(&sandbox);
     for dir in [sandbox.work().parent().unwrap(), &sandbox.work()] {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o555)).unwrap();
     }
@@ -160,8 +179,7 @@ fn an_input_that_may_not_be_read_is_told() {
     sandbox.write("a", "text");
     let as_root = fs::metadata(sandbox.path("a")).unwrap().uid() == 0;
     let outside = sandbox.work().parent().unwrap().to_owned();
-    let binary = outside.join("bulla");
-    fs::copy(BULLA, &binary).unwrap();
+    let binary = copied_binary(&sandbox);
     for dir in [&outside, &sandbox.work()] {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o777)).unwrap();
     }
@@ -203,6 +221,11 @@ fn a_device_and_a_named_pipe_are_written_to_and_not_replaced() {
     sandbox.write("a", "text");
     sandbox.ok("encrypt a -o /dev/null");
     sandbox.ok("encrypt a");
+
+    let script = format!("{BULLA} encrypt a -o /dev/stdout > out");
+    let ended = end(sandbox.program(Path::new("sh")).args(["-c", &script]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(sandbox.ok("decrypt out -o -"), b"text");
 
     let made = Command::new("mkfifo").arg(sandbox.path("pipe")).status().unwrap();
     assert!(made.success());

@@ -95,10 +95,18 @@ fn every_field_is_documented() {
     let sandbox = Sandbox::new();
     sandbox.write("a", "text");
     sandbox.ok("encrypt a -c tenant=acme");
-    for args in ["inspect a.bulla --json", "keys list --json", "keys show default --json"] {
-        let command = args.split(" --").next().unwrap().split(' ').take(2).collect::<Vec<_>>();
-        let command = if command[0] == "keys" { command.join(" ") } else { command[0].to_owned() };
-        let (_, section) = documentation.split_once(&format!("## `bulla {command}")).unwrap();
+    for args in [
+        "inspect a.bulla --json",
+        "keys list --json",
+        "keys show default --json",
+        "keys rotate default --json",
+    ] {
+        let heading = match args.split(' ').collect::<Vec<_>>()[..] {
+            ["inspect", ..] => "## `bulla inspect",
+            ["keys", "list", ..] => "## `bulla keys list",
+            _ => "## `bulla keys show",
+        };
+        let (_, section) = documentation.split_once(heading).unwrap();
         let section = section.split("\n## ").next().unwrap();
         let mut names = Vec::new();
         fields(&json(&sandbox, args), &mut names);

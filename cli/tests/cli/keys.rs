@@ -19,13 +19,13 @@ fn made_keys_are_listed_and_shown() {
     let made = sandbox.run("keys create work");
     made.expect(0, "back that up");
     assert_eq!(made.stdout, b"local:work\n");
-    sandbox.ok("keys create sign");
+    sandbox.ok("keys create sign --type ed25519");
     let list = String::from_utf8(sandbox.ok("keys list")).unwrap();
-    assert!(list.contains("work") && list.contains("aes-256") && list.contains("active"), "{list}");
+    assert!(list.contains("work") && list.contains("ed25519") && list.contains("active"), "{list}");
     let list: Value = serde_json::from_slice(&sandbox.ok("keys list --json")).unwrap();
     assert_eq!(list["store"], sandbox.home().to_str().unwrap());
     assert_eq!(list["keys"][0]["name"], "sign");
-    assert_eq!(list["keys"][0]["type"], "aes-256");
+    assert_eq!(list["keys"][0]["type"], "ed25519");
     let shown: Value = serde_json::from_slice(&sandbox.ok("keys show work --json")).unwrap();
     assert_eq!(shown, list["keys"][1]);
     assert_eq!(shown["versions"][0]["state"], "active");
@@ -36,8 +36,77 @@ fn made_keys_are_listed_and_shown() {
 fn mistakes_are_told() {
     let sandbox = Sandbox::new();
     sandbox.ok("keys create work");
-    sandbox.run("keys create work").expect(1, "already exists");
+    sandbox.run("keys create work").expect(1, "exists already");
     sandbox.run("keys create a/b").expect(2, "invalid input");
     sandbox.run("keys create x --type rsa").expect(2, "possible values: aes-256");
     sandbox.run("keys show gone").expect(1, "`bulla keys create gone` makes it");
+}
+
+#[test]
+fn states_decide_what_a_key_does() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a", "text");
+    sandbox.ok("keys create work");
+    sandbox.ok("encrypt a -k local:work");
+    sandbox.ok("keys deprecate work");
+    sandbox.ok("verify a.bulla");
+    sandbox.run("encrypt a -o b -k local:work").expect(1, "deprecated");
+    sandbox.ok("keys disable work");
+    sandbox.run("verify a.bulla").expect(1, "`bulla keys enable` lets it open again");
+    sandbox.ok("keys enable work");
+    sandbox.ok("verify a.bulla");
+
+    let rotated: Value = serde_json::from_slice(&sandbox.ok("keys rotate work --json")).unwrap();
+    assert_eq!(rotated["current"], 2);
+    sandbox.ok("verify a.bulla");
+    sandbox.ok("keys disable work --version 1");
+    sandbox.run("verify a.bulla").expect(1, "disabled");
+    sandbox.ok("encrypt a -o b -k local:work");
+
+    sandbox.run("keys destroy work --version 9 --yes").expect(1, "has no version 9");
+    let gone: Value =
+        serde_json::from_slice(&sandbox.ok("keys destroy work --version 1 --yes --json")).unwrap();
+    assert_eq!(gone["versions"][0]["state"], "destroyed");
+    sandbox.run("verify a.bulla").expect(1, "destroyed");
+    sandbox.ok("verify b");
+    for args in ["rotate gone", "enable gone", "destroy gone --yes", "export gone --yes"] {
+        sandbox.run(&format!("keys {args}")).expect(1, "`bulla keys create gone` makes it");
+    }
+}
+
+#[test]
+fn an_exported_key_is_the_same_elsewhere() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("keys create sign --type p-256");
+    let pem = sandbox.ok("keys export sign --yes --format pem");
+    let other = Sandbox::new();
+    let imported = other.pipe("keys import copy", &pem);
+    assert_eq!(imported.stdout, b"local:copy\n", "{}", imported.stderr);
+    assert_eq!(
+        other.ok("keys public copy --format pem"),
+        sandbox.ok("keys public sign --format pem")
+    );
+    other.write("sign.jwk", sandbox.ok("keys export sign --yes"));
+    other.ok("keys import second sign.jwk --json");
+    assert_eq!(other.ok("keys public second"), sandbox.ok("keys public sign"));
+
+    other.run("keys import copy sign.jwk").expect(1, "the key local:copy exists already");
+    other.write("nonsense", "nonsense");
+    other.run("keys import x nonsense").expect(2, "nonsense: ");
+    sandbox.ok("keys create work");
+    sandbox.run("keys public work").expect(2, "has no public key");
+    sandbox.run("keys export work --yes --format pem").expect(1, "no PEM form");
+    sandbox.write("a", "text");
+    sandbox.run("encrypt a -k local:sign").expect(2, "signs and does not seal");
+}
+
+#[test]
+fn an_export_replaces_nothing_without_force() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("keys create work");
+    sandbox.write("out", "old");
+    sandbox.run("keys export work --yes -o out").expect(1, "out: exists already");
+    assert_eq!(sandbox.read("out"), b"old");
+    sandbox.ok("keys export work --yes -o out --force");
+    assert!(sandbox.read("out").starts_with(b"{\"kty\":\"oct\""));
 }

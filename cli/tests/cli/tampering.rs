@@ -7,9 +7,12 @@ const CHUNK: usize = 65_536 + 16;
 
 fn refused(sandbox: &Sandbox, bytes: &[u8], what: &str) {
     sandbox.write("bad.bulla", bytes);
-    let ended = sandbox.run("decrypt bad.bulla");
-    assert_eq!(ended.code, Some(3), "{what}: {}", ended.stderr);
-    assert!(ended.stderr.contains("bad.bulla: "), "{what}: {}", ended.stderr);
+    for args in ["decrypt bad.bulla", "decrypt bad.bulla --range .. -o bad", "verify bad.bulla"] {
+        let ended = sandbox.run(args);
+        assert_eq!(ended.code, Some(3), "{args}, {what}: {}", ended.stderr);
+        assert!(ended.stderr.contains("bad.bulla: "), "{args}, {what}: {}", ended.stderr);
+        assert!(ended.stdout.is_empty());
+    }
     assert_eq!(sandbox.names(), ["a", "a.bulla", "bad.bulla"], "{what}");
 }
 

@@ -4,21 +4,25 @@ use std::{
     fs::{File, OpenOptions},
     io::{Read as _, Write as _},
     os::unix::ffi::OsStrExt as _,
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, tcgetattr},
+};
 
-use crate::sandbox::{Ended, Sandbox, ended, noise};
+use crate::sandbox::{BULLA, Ended, Sandbox, ended, noise};
 
-struct Terminal {
-    ours: File,
-    theirs: File,
+pub(crate) struct Terminal {
+    pub(crate) ours: File,
+    pub(crate) theirs: File,
 }
 
 impl Terminal {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&ours).unwrap();
         unlockpt(&ours).unwrap();
@@ -28,7 +32,7 @@ impl Terminal {
         Self { ours: ours.into(), theirs }
     }
 
-    fn end(&self) -> Stdio {
+    pub(crate) fn end(&self) -> Stdio {
         self.theirs.try_clone().unwrap().into()
     }
 
@@ -40,6 +44,43 @@ impl Terminal {
         let _ = (&self.ours).read_to_end(&mut seen);
         String::from_utf8(seen).unwrap()
     }
+}
+
+/// Runs `bulla` in a session of its own on a terminal, and answers what it asks: each answer when
+/// its question has appeared. Returns the exit code and all that the terminal showed.
+pub(crate) fn talk(sandbox: &Sandbox, args: &str, answers: &[(&str, &str)]) -> (i32, String) {
+    let Terminal { ours, theirs } = Terminal::new();
+    let mut command = sandbox.program(Path::new("setsid"));
+    command.args(["--ctty", BULLA]).args(args.split_whitespace());
+    let end = || Stdio::from(theirs.try_clone().unwrap());
+    let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+    drop((command, theirs));
+
+    let mut answers = answers.iter();
+    let mut next = answers.next();
+    let (mut seen, mut answered, mut piece) = (String::new(), 0, [0; 1024]);
+    // With nobody at the other end, a terminal fails instead of ending.
+    while let Ok(len @ 1..) = (&ours).read(&mut piece) {
+        seen.push_str(std::str::from_utf8(&piece[..len]).unwrap());
+        while let Some((question, answer)) = next
+            && seen[answered..].contains(question)
+        {
+            answered = seen.len();
+            // The question comes a moment before the terminal stops showing what is typed.
+            let secret = !question.contains("yes");
+            while secret && shows_input(&ours) {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            (&ours).write_all(answer.as_bytes()).unwrap();
+            next = answers.next();
+        }
+    }
+    (child.wait().unwrap().code().unwrap(), seen)
+}
+
+/// Whether a terminal shows what is typed.
+pub(crate) fn shows_input(terminal: &File) -> bool {
+    tcgetattr(terminal).unwrap().local_modes.contains(LocalModes::ECHO)
 }
 
 /// Runs with standard output on a terminal.

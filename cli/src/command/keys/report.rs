@@ -1,61 +1,15 @@
-//! `bulla keys`.
+//! Keys as they are shown.
 
 use std::fmt::Write as _;
 
-use bulla_local::{KeyRecord, Protection};
+use bulla_local::KeyRecord;
 use serde::Serialize;
 
-use crate::{
-    args::{CreateKey, KeysCommand, ListKeys, ShowKey},
-    failure::Outcome,
-    json, providers, say, shown, stdio,
-};
-
-pub(crate) fn run(command: KeysCommand) -> Outcome<()> {
-    match command {
-        KeysCommand::Create(args) => create(&args),
-        KeysCommand::List(args) => list(&args),
-        KeysCommand::Show(args) => show(&args),
-    }
-}
-
-fn create(args: &CreateKey) -> Outcome<()> {
-    let store = providers::store()?;
-    let key = store.create_key(&args.name, args.key_type, &Protection::None)?;
-    if args.json {
-        return json::print(&KeyReport::new(&key));
-    }
-    stdio::print(&format!("local:{}\n", args.name))?;
-    say::note(&format!("the key is in {}: back that up", shown::path(store.path())));
-    Ok(())
-}
-
-fn list(args: &ListKeys) -> Outcome<()> {
-    let store = providers::store()?;
-    let keys = if store.exists() { store.keys()? } else { Vec::new() };
-    let store = shown::path(store.path());
-    if args.json {
-        let keys = keys.iter().map(KeyReport::new).collect();
-        return json::print(&ListReport { store, keys });
-    }
-    if keys.is_empty() {
-        say::note(&format!("no keys in {store}"));
-        return Ok(());
-    }
-    stdio::print(&format!("{}\nin {store}\n", table(&keys)))
-}
-
-fn show(args: &ShowKey) -> Outcome<()> {
-    let store = providers::store()?;
-    let key = store
-        .key(&args.name)
-        .map_err(|error| providers::missing_key(&store, &args.name, error.into()))?;
-    if args.json { json::print(&KeyReport::new(&key)) } else { stdio::print(&explain(&key)) }
-}
+use crate::shown;
 
 /// A key as JSON, documented in JSON.md: fields are added, not changed.
 #[derive(Serialize)]
-struct KeyReport<'a> {
+pub(super) struct KeyReport<'a> {
     id: &'a str,
     name: Option<&'a str>,
     #[serde(rename = "type")]
@@ -74,14 +28,15 @@ struct VersionReport {
     protected: bool,
 }
 
+/// The list of them.
 #[derive(Serialize)]
-struct ListReport<'a> {
-    store: String,
-    keys: Vec<KeyReport<'a>>,
+pub(super) struct ListReport<'a> {
+    pub(super) store: String,
+    pub(super) keys: Vec<KeyReport<'a>>,
 }
 
 impl<'a> KeyReport<'a> {
-    fn new(key: &'a KeyRecord) -> Self {
+    pub(super) fn new(key: &'a KeyRecord) -> Self {
         let versions = key.versions.iter().map(|v| VersionReport {
             version: v.version,
             state: v.state.as_str(),
@@ -100,22 +55,24 @@ impl<'a> KeyReport<'a> {
     }
 }
 
-fn table(keys: &[KeyRecord]) -> String {
+/// Keys for people to read, a line each.
+pub(super) fn table(keys: &[KeyRecord]) -> String {
     let name = |key: &KeyRecord| shown::token(key.name.as_deref().unwrap_or(&key.id)).into_owned();
     let width = keys.iter().map(|key| name(key).chars().count()).max().unwrap_or(0).max(4);
     let mut out = String::new();
-    let _ = writeln!(out, "{:width$}  TYPE      STATE             VERSIONS  CREATED", "NAME");
+    let _ = writeln!(out, "{:width$}  TYPE      STATE             VERSIONS  ID", "NAME");
     for key in keys {
         let (key_type, state) = (key.key_type.to_string(), key.state().as_str());
         let versions = key.versions.len();
         let name = name(key);
-        let created = key.created;
-        let _ = writeln!(out, "{name:width$}  {key_type:8}  {state:16}  {versions:8}  {created}");
+        let id = &key.id;
+        let _ = writeln!(out, "{name:width$}  {key_type:8}  {state:16}  {versions:8}  {id}");
     }
     out
 }
 
-fn explain(key: &KeyRecord) -> String {
+/// A key for people to read.
+pub(super) fn explain(key: &KeyRecord) -> String {
     let mut out = String::new();
     let name = key.name.as_deref().map_or("none".into(), shown::token);
     let _ = writeln!(out, "name:     {name}");
