@@ -29,6 +29,8 @@ pub(crate) struct Fake {
     pub(crate) fails: Mutex<Option<ErrorKind>>,
     /// Whether `wrap_data_key` wraps another key than it was given.
     pub(crate) swaps: AtomicBool,
+    /// How long an unwrap takes.
+    pub(crate) takes: Mutex<std::time::Duration>,
     pub(crate) closed: AtomicUsize,
     pub(crate) generated: AtomicUsize,
     pub(crate) wrapped: AtomicUsize,
@@ -56,6 +58,7 @@ impl Fake {
             availability: Availability::Available,
             fails: Mutex::new(None),
             swaps: AtomicBool::new(false),
+            takes: Mutex::default(),
             closed: AtomicUsize::new(0),
             generated: AtomicUsize::new(0),
             wrapped: AtomicUsize::new(0),
@@ -130,6 +133,10 @@ impl DataKeys for Fake {
         context: &EncryptionContext,
     ) -> Result<DataKey> {
         self.unwrapped.fetch_add(1, Relaxed);
+        let takes = *self.takes.lock().unwrap();
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
         self.check()?;
         self.kek.unwrap_data_key(&wrapped.blob, context)
     }

@@ -1,7 +1,12 @@
 //! Opening: any one recipient, and then no byte before it is authenticated.
 
-use std::{fmt, ops::Deref};
+use std::{fmt, ops::Deref, pin::pin, sync::Arc};
 
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+    stream::FuturesUnordered,
+};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -9,6 +14,7 @@ use super::{
     derive::{self, BodyKeys},
     head::Head,
     header::Header,
+    hedge::{Hedge, Hedging},
 };
 use crate::{
     aead::TAG_LEN,
@@ -27,6 +33,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Opener<P> {
     providers: Vec<P>,
+    hedging: Option<Arc<Hedging>>,
 }
 
 impl<P> Opener<P>
@@ -36,7 +43,16 @@ where
     /// An opener over these providers.
     #[must_use]
     pub fn new(providers: impl IntoIterator<Item = P>) -> Self {
-        Self { providers: providers.into_iter().collect() }
+        Self { providers: providers.into_iter().collect(), hedging: None }
+    }
+
+    /// Asks a second recipient when the first takes longer than usual. Needs tokio's timer.
+    ///
+    /// What is known of latencies belongs to this opener and its clones: keep one.
+    #[must_use]
+    pub fn with_hedging(mut self, hedge: Hedge) -> Self {
+        self.hedging = Some(Arc::new(Hedging::new(hedge)));
+        self
     }
 
     /// Opens a value: all of it or nothing.
@@ -112,33 +128,86 @@ where
     /// The data key, by the first recipient that yields one, after it has checked the header.
     pub(super) async fn unwrap(&self, head: &Head) -> Result<DataKey> {
         let mut candidates = self.candidates(&head.header);
-        candidates.sort_by_key(|(provider, _)| provider.availability());
+        candidates.sort_by_key(|c| c.provider.availability());
+        let hedging = self.hedging.as_deref();
+        let mut waiting = candidates.iter();
         let mut failures = Vec::new();
-        for (provider, recipient) in candidates {
-            let unwrapped = match admit(provider, recipient) {
-                Ok(()) => provider.unwrap_data_key(recipient, &head.header.stored).await,
-                Err(refused) => Err(refused),
+        let mut running = FuturesUnordered::new();
+        let mut may_hedge = None;
+        loop {
+            if running.is_empty() {
+                let Some(next) = waiting.next() else { break };
+                may_hedge = hedging.and_then(|h| h.delay(next.index).map(|delay| (h, delay)));
+                running.push(self.ask(next, head));
+            }
+            let hedge = may_hedge.take().filter(|_| waiting.len() > 0);
+            let answered = match hedge {
+                None => running.next().await,
+                Some((hedging, delay)) => {
+                    let late = pin!(tokio::time::sleep(delay));
+                    match select(running.next(), late).await {
+                        Either::Left((answered, _)) => answered,
+                        Either::Right(_) => {
+                            if hedging.spend()
+                                && let Some(next) = waiting.next()
+                            {
+                                running.push(self.ask(next, head));
+                            }
+                            continue;
+                        }
+                    }
+                }
             };
-            match unwrapped {
-                Ok(data_key) => {
+            match answered {
+                Some(Ok(data_key)) => {
                     check_tag(&data_key, head)?; // no other recipient is tried
                     return Ok(data_key);
                 }
-                Err(error) if error.provider().is_some() => failures.push(error),
-                Err(error) => failures.push(error.with_provider(provider.label())),
+                Some(Err(error)) => failures.push(error),
+                None => {}
             }
         }
         Err(summarise(failures, &head.header))
     }
 
-    fn candidates<'a>(&'a self, header: &'a Header) -> Vec<(&'a P::Target, &'a Wrapped)> {
-        let providers = || self.providers.iter().map(|p| &**p);
-        header
-            .recipients
-            .iter()
-            .flat_map(|r| providers().filter(|p| p.opens(&r.key).is_some()).map(move |p| (p, r)))
-            .collect()
+    /// Lets one provider unwrap for one recipient.
+    async fn ask(&self, candidate: &Candidate<'_, P::Target>, head: &Head) -> Result<DataKey> {
+        let &Candidate { index, provider, recipient } = candidate;
+        let label = |error: Error| match error.provider() {
+            Some(_) => error,
+            None => error.with_provider(provider.label()),
+        };
+        admit(provider, recipient).map_err(label)?;
+        let started = self.hedging.as_deref().map(|hedging| {
+            hedging.earn();
+            (hedging, tokio::time::Instant::now())
+        });
+        let data_key = provider.unwrap_data_key(recipient, &head.header.stored).await;
+        if let (Some((hedging, started)), Ok(_)) = (started, &data_key) {
+            hedging.record(index, started.elapsed());
+        }
+        data_key.map_err(label)
     }
+
+    fn candidates<'a>(&'a self, header: &'a Header) -> Vec<Candidate<'a, P::Target>> {
+        let mut candidates = Vec::new();
+        for recipient in &header.recipients {
+            for (index, provider) in self.providers.iter().enumerate() {
+                if provider.opens(&recipient.key).is_some() {
+                    candidates.push(Candidate { index, provider: &**provider, recipient });
+                }
+            }
+        }
+        candidates
+    }
+}
+
+/// A provider that may unwrap for a recipient.
+struct Candidate<'a, C: ?Sized> {
+    /// The provider's place in the opener, for what is remembered of it.
+    index: usize,
+    provider: &'a C,
+    recipient: &'a Wrapped,
 }
 
 /// Holds a recipient record against what the owner configured for its key.

@@ -1,7 +1,11 @@
 //! Write policies: who must take part, who may be missing, and the repair.
 
 use super::*;
-use crate::{Rewrap, WritePolicy, provider::Availability};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{Hedge, Rewrap, WritePolicy, provider::Availability};
 
 fn three() -> [Fake; 3] {
     ["a", "b", "c"].map(Fake::new)
@@ -83,4 +87,55 @@ async fn policies_that_can_not_be_met_are_refused() {
         let built = builder.write_policy(WritePolicy::AtLeast(least)).build();
         assert_eq!(kind(built), ErrorKind::InvalidInput);
     }
+}
+
+fn slow(fake: &Fake, ms: u64) {
+    *fake.takes.lock().unwrap() = Duration::from_millis(ms);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_asks_the_second_when_the_first_is_late() {
+    let fakes = three();
+    let sealed = sealer(&fakes, WritePolicy::All).seal(b"x", &context()).await.unwrap();
+    let opener = Opener::new(&fakes).with_hedging(Hedge::default());
+    fakes.iter().for_each(|fake| slow(fake, 20));
+    for _ in 0..40 {
+        opener.open(&sealed, &context()).await.unwrap();
+    }
+    assert_eq!((fakes[0].calls().2, fakes[1].calls().2), (40, 0), "nobody is late");
+
+    slow(&fakes[0], 5000);
+    let start = Instant::now();
+    assert_eq!(&*opener.open(&sealed, &context()).await.unwrap(), b"x");
+    assert_eq!(start.elapsed(), Duration::from_millis(40), "20 ms of patience, 20 ms of work");
+    assert_eq!((fakes[0].calls().2, fakes[1].calls().2), (41, 1));
+
+    // The budget is 5 % of the calls: two for the first forty, one of which is spent.
+    opener.open(&sealed, &context()).await.unwrap();
+    let start = Instant::now();
+    opener.open(&sealed, &context()).await.unwrap();
+    assert_eq!(start.elapsed(), Duration::from_secs(5), "out of budget, it waits");
+    assert_eq!(fakes[1].calls().2, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_falls_through_and_stops_as_ever() {
+    let fakes = three();
+    let sealed = sealer(&fakes, WritePolicy::All).seal(b"x", &context()).await.unwrap();
+    let opener = Opener::new(&fakes).with_hedging(Hedge::new(100, Duration::ZERO).unwrap());
+    fakes.iter().for_each(|fake| slow(fake, 20));
+    for _ in 0..30 {
+        opener.open(&sealed, &context()).await.unwrap();
+    }
+    // The first is late, the second fails at once: the third is not asked until the first fails.
+    slow(&fakes[0], 100);
+    slow(&fakes[1], 1);
+    fakes[1].fail(ErrorKind::Unavailable);
+    let start = Instant::now();
+    assert_eq!(&*opener.open(&sealed, &context()).await.unwrap(), b"x");
+    assert_eq!(start.elapsed(), Duration::from_millis(100));
+    fakes[0].fail(ErrorKind::Denied);
+    assert_eq!(&*opener.open(&sealed, &context()).await.unwrap(), b"x");
+    fakes[2].fail(ErrorKind::NotAuthentic);
+    assert_eq!(kind(opener.open(&sealed, &context()).await), ErrorKind::Unavailable);
 }
