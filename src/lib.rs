@@ -9,6 +9,7 @@
 //! | [`Error`], [`ErrorKind`] | the one error type |
 //! | [`EncryptionContext`], [`Context`] | what data belongs to |
 //! | [`KeyUri`], [`KeyName`], [`DataKey`], [`Wrapped`] | keys by name, and secrets |
+//! | [`Registry`] | named providers |
 //! | [`Sealer`], [`Opener`], [`Header`] | the sealed format |
 //! | [`stream`] | readers, writers, streams, and the engine under them |
 //! | [`aead`] | the seam over AWS-LC and RustCrypto |
@@ -35,6 +36,7 @@ mod error;
 mod ext;
 mod key;
 pub mod provider;
+mod registry;
 mod signing;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub mod stream;
@@ -44,9 +46,10 @@ mod testing;
 pub use context::{Context, EncryptionContext, MAX_ENCODED_LEN, MAX_PAIRS};
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub use envelope::{
-    BatchItem, DEFAULT_HEADER_LEN, Head, HeadReader, Header, MAGIC, MAX_RECIPIENTS, OpenedHeader,
-    Opener, PREFIX_LEN, Renewal, Rewrap, Rewrapped, SealedHeader, Sealer, SealerBuilder, Suite,
-    TEXT_PREFIX, from_text, reencrypt, to_text,
+    BatchItem, DEFAULT_HEADER_LEN, Head, HeadReader, Header, MAGIC, MAX_RECIPIENTS,
+    MissingRecipient, OpenedHeader, Opener, PREFIX_LEN, Renewal, Rewrap, Rewrapped, SealedBatch,
+    SealedHeader, Sealer, SealerBuilder, Suite, TEXT_PREFIX, WritePolicy, from_text, reencrypt,
+    to_text,
 };
 pub use error::{Error, ErrorKind, Operation, Result};
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
@@ -57,4 +60,5 @@ pub use key::{
     VaultUri, WrapAlgorithm, Wrapped,
 };
 pub use provider::{CryptoProvider, DataKeys, Encrypt, Sign};
+pub use registry::{OpenScheme, Registry, RegistryBuilder, SharedProvider};
 pub use signing::{PublicKey, Signature, SigningAlgorithm, SigningInput};

@@ -29,6 +29,7 @@ pub(crate) struct Fake {
     pub(crate) fails: Mutex<Option<ErrorKind>>,
     /// Whether `wrap_data_key` wraps another key than it was given.
     pub(crate) swaps: AtomicBool,
+    pub(crate) closed: AtomicUsize,
     pub(crate) generated: AtomicUsize,
     pub(crate) wrapped: AtomicUsize,
     pub(crate) unwrapped: AtomicUsize,
@@ -55,6 +56,7 @@ impl Fake {
             availability: Availability::Available,
             fails: Mutex::new(None),
             swaps: AtomicBool::new(false),
+            closed: AtomicUsize::new(0),
             generated: AtomicUsize::new(0),
             wrapped: AtomicUsize::new(0),
             unwrapped: AtomicUsize::new(0),
@@ -180,6 +182,7 @@ impl CryptoProvider for Fake {
     }
 
     async fn close(&self) -> Result<()> {
-        Ok(())
+        self.closed.fetch_add(1, Relaxed);
+        self.check()
     }
 }

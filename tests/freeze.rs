@@ -73,7 +73,7 @@ async fn main() -> Result<()> {
             let plain = pattern(16);
             let items =
                 [&first, &second].map(|item_context| BatchItem { plaintext: &plain, item_context });
-            for (n, sealed) in (1..).zip(one.seal_batch(&items, &key).await?) {
+            for (n, sealed) in (1..).zip(one.seal_batch(&items, &key).await?.items) {
                 let file = format!("batch-{tag}-{n}.bulla");
                 let item = frozen(file, "sealed", 16, "table=cards", &format!("row={n}"));
                 freezer.write(&item, &sealed?)?;

@@ -152,7 +152,7 @@ async fn a_batch_opens_in_python() {
     let contexts = [row(one), row(two)];
     let items =
         contexts.each_ref().map(|item_context| BatchItem { plaintext: b"same", item_context });
-    let sealed = sealer.seal_batch(&items, &EncryptionContext::new()).await.unwrap();
+    let sealed = sealer.seal_batch(&items, &EncryptionContext::new()).await.unwrap().items;
     for (sealed, n) in sealed.into_iter().zip([one, two]) {
         let sealed = sealed.unwrap();
         let key = world.data_key(&sealed).await;

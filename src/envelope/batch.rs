@@ -6,6 +6,7 @@ use super::{
     head::Head,
     opener::{OpenedHeader, Opener},
     sealer::{Message, Sealer},
+    wrapping::{Fresh, MissingRecipient},
 };
 use crate::{
     context::{Context, EncryptionContext},
@@ -21,6 +22,16 @@ pub struct BatchItem<'a> {
     pub plaintext: &'a [u8],
     /// Its item context: not stored, not sent to a KMS.
     pub item_context: &'a EncryptionContext,
+}
+
+/// The values of a batch, sealed.
+#[derive(Clone, Debug)]
+pub struct SealedBatch {
+    /// One result for each item, in their order.
+    pub items: Vec<Result<Vec<u8>>>,
+    /// The recipients that all of them lack: none, unless the write policy is
+    /// [`WritePolicy::AtLeast`](crate::WritePolicy::AtLeast).
+    pub missing: Vec<MissingRecipient>,
 }
 
 impl<P> Sealer<P>
@@ -45,17 +56,17 @@ where
         &self,
         items: &[BatchItem<'_>],
         key_context: &EncryptionContext,
-    ) -> Result<Vec<Result<Vec<u8>>>> {
+    ) -> Result<SealedBatch> {
         if items.is_empty() {
-            return Ok(Vec::new());
+            return Ok(SealedBatch { items: Vec::new(), missing: Vec::new() });
         }
         let message = Message { suite: self.suite(), shared: items.len() > 1, padded: None };
-        let (data_key, recipients) = self.fresh_data_key(key_context).await?;
+        let Fresh { data_key, recipients, missing } = self.fresh_data_key(key_context).await?;
         let seal = |item: &BatchItem<'_>| {
             let context = Context::from_parts(key_context.clone(), item.item_context.clone())?;
             message.seal(&data_key, recipients.clone(), &context, item.plaintext)
         };
-        Ok(items.iter().map(seal).collect())
+        Ok(SealedBatch { items: items.iter().map(seal).collect(), missing })
     }
 }
 

@@ -15,8 +15,9 @@ mod rewrap;
 mod sealer;
 mod suite;
 mod text;
+mod wrapping;
 
-pub use batch::BatchItem;
+pub use batch::{BatchItem, SealedBatch};
 pub use head::{Head, HeadReader};
 pub use header::{Header, MAGIC, MAX_RECIPIENTS, PREFIX_LEN};
 pub use opener::{OpenedHeader, Opener};
@@ -25,6 +26,7 @@ pub use rewrap::{Rewrap, Rewrapped};
 pub use sealer::{DEFAULT_HEADER_LEN, SealedHeader, Sealer, SealerBuilder};
 pub use suite::Suite;
 pub use text::{TEXT_PREFIX, from_text, to_text};
+pub use wrapping::{MissingRecipient, WritePolicy};
 
 #[cfg(test)]
 pub(crate) mod tests;

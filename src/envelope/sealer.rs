@@ -2,18 +2,17 @@
 
 use std::{fmt, ops::Deref};
 
-use futures_util::future::try_join_all;
-
 use super::{
     derive::{self, BodyKeys, Salt},
     header::{self, Header, MAX_RECIPIENTS},
     suite::Suite,
+    wrapping::{Fresh, MissingRecipient, WritePolicy, fresh_data_key},
 };
 use crate::{
     context::{Context, EncryptionContext},
     error::{Error, ErrorKind, Operation, Result},
     key::{DataKey, MAX_WRAPPED_LEN, Wrapped},
-    provider::{ContextBinding, CryptoProvider, DataKeys as _},
+    provider::{ContextBinding, CryptoProvider},
     stream::chunk::ChunkSealer,
 };
 
@@ -43,6 +42,7 @@ pub struct Sealer<P> {
     recipients: Vec<P>,
     suite: Suite,
     header_len: u16,
+    policy: WritePolicy,
 }
 
 impl<P> Sealer<P>
@@ -64,21 +64,36 @@ where
             recipients: Vec::new(),
             suite: Suite::default(),
             header_len: DEFAULT_HEADER_LEN,
+            policy: WritePolicy::All,
             require_bound: false,
         }
     }
 
     /// Seals a value. The header is as short as it can be.
     ///
-    /// One `generate_data_key` at the first recipient, one `wrap_data_key` at each other.
+    /// One `generate_data_key` at the first recipient, one `wrap_data_key` at each other. What a
+    /// write policy lets go missing is told by [`seal_and_report`](Self::seal_and_report).
     ///
     /// # Errors
     /// What the providers said; [`InvalidInput`](ErrorKind::InvalidInput) for a context or
     /// recipients that the header can't hold.
     pub async fn seal(&self, plaintext: &[u8], context: &Context) -> Result<Vec<u8>> {
-        let (data_key, recipients) = self.fresh_data_key(context.key()).await?;
+        Ok(self.seal_and_report(plaintext, context).await?.0)
+    }
+
+    /// Seals a value, and says which recipients it lacks: none, unless the write policy is
+    /// [`WritePolicy::AtLeast`].
+    ///
+    /// # Errors
+    /// As for [`seal`](Self::seal).
+    pub async fn seal_and_report(
+        &self,
+        plaintext: &[u8],
+        context: &Context,
+    ) -> Result<(Vec<u8>, Vec<MissingRecipient>)> {
+        let Fresh { data_key, recipients, missing } = self.fresh_data_key(context.key()).await?;
         let message = Message { suite: self.suite, shared: false, padded: None };
-        message.seal(&data_key, recipients, context, plaintext)
+        Ok((message.seal(&data_key, recipients, context, plaintext)?, missing))
     }
 
     /// Begins a stream: everything that needs the KMS is done when this returns, and the rest is
@@ -91,8 +106,8 @@ where
     pub async fn begin(&self, context: &Context) -> Result<SealedHeader> {
         let message = Message { suite: self.suite, shared: false, padded: Some(self.header_len) };
         message.check_fit(&self.recipients, context.key())?;
-        let (data_key, recipients) = self.fresh_data_key(context.key()).await?;
-        message.begin(&data_key, recipients, context)
+        let Fresh { data_key, recipients, missing } = self.fresh_data_key(context.key()).await?;
+        Ok(SealedHeader { missing, ..message.begin(&data_key, recipients, context)? })
     }
 
     /// Whether a message is sealed to exactly these recipients, under their current versions. No
@@ -107,18 +122,8 @@ where
         self.suite
     }
 
-    /// One call a recipient: the first generates, the others wrap, at the same time.
-    pub(super) async fn fresh_data_key(
-        &self,
-        context: &EncryptionContext,
-    ) -> Result<(DataKey, Vec<Wrapped>)> {
-        let (first, others) =
-            self.recipients.split_first().ok_or_else(|| Error::invalid("there is no recipient"))?;
-        let (data_key, wrapped) = first.generate_data_key(context).await?;
-        let wraps = others.iter().map(|other| other.wrap_data_key(&data_key, context));
-        let mut recipients = vec![wrapped];
-        recipients.extend(try_join_all(wraps).await?);
-        Ok((data_key, recipients))
+    pub(super) async fn fresh_data_key(&self, context: &EncryptionContext) -> Result<Fresh> {
+        fresh_data_key(&self.recipients, self.policy, context).await
     }
 }
 
@@ -128,6 +133,7 @@ pub struct SealerBuilder<P> {
     recipients: Vec<P>,
     suite: Suite,
     header_len: u16,
+    policy: WritePolicy,
     require_bound: bool,
 }
 
@@ -157,6 +163,13 @@ where
         self
     }
 
+    /// Says how many recipients must take part; all of them unless said.
+    #[must_use]
+    pub fn write_policy(mut self, policy: WritePolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
     /// Refuses recipients whose backend can't authenticate the key context itself.
     #[must_use]
     pub fn require_bound_context(mut self) -> Self {
@@ -172,9 +185,13 @@ where
     /// [`Unsupported`](ErrorKind::Unsupported) for a provider without data keys or, if that is
     /// required, without a bound context.
     pub fn build(self) -> Result<Sealer<P>> {
-        let Self { recipients, suite, header_len, require_bound } = self;
+        let Self { recipients, suite, header_len, policy, require_bound } = self;
         if !(1..=MAX_RECIPIENTS).contains(&recipients.len()) {
             return Err(at_build(Error::invalid("data is sealed to 1 to 8 recipients")));
+        }
+        if matches!(policy, WritePolicy::AtLeast(n) if n == 0 || n > recipients.len()) {
+            let message = "a write policy asks for at least 1 recipient and at most all of them";
+            return Err(at_build(Error::invalid(message)));
         }
         let mut names = Vec::new();
         for provider in &recipients {
@@ -191,7 +208,7 @@ where
         Message { suite, shared: false, padded: Some(header_len) }
             .check_fit(&recipients, &EncryptionContext::new())
             .map_err(at_build)?;
-        Ok(Sealer { recipients, suite, header_len })
+        Ok(Sealer { recipients, suite, header_len, policy })
     }
 }
 
@@ -248,7 +265,8 @@ impl Message {
         context: &Context,
         plaintext: &[u8],
     ) -> Result<Vec<u8>> {
-        let SealedHeader { mut bytes, mut chunks } = self.begin(data_key, recipients, context)?;
+        let SealedHeader { mut bytes, mut chunks, .. } =
+            self.begin(data_key, recipients, context)?;
         let body_len = u64::try_from(plaintext.len())
             .ok()
             .and_then(|len| self.suite.sealed_len(len))
@@ -287,7 +305,7 @@ impl Message {
         let tag = derive::header_tag(data_key, header.untagged(), &salt, &keys.commitment)?;
         header.set_tag(&tag);
         let bytes = [header.as_bytes(), &salt.0, &keys.commitment].concat();
-        Ok(SealedHeader { bytes, chunks: ChunkSealer::new(suite, keys) })
+        Ok(SealedHeader { bytes, chunks: ChunkSealer::new(suite, keys), missing: Vec::new() })
     }
 }
 
@@ -298,9 +316,17 @@ impl Message {
 pub struct SealedHeader {
     pub(crate) bytes: Vec<u8>,
     pub(crate) chunks: ChunkSealer,
+    missing: Vec<MissingRecipient>,
 }
 
 impl SealedHeader {
+    /// The recipients that the message lacks: none, unless the write policy is
+    /// [`WritePolicy::AtLeast`].
+    #[must_use]
+    pub fn missing(&self) -> &[MissingRecipient] {
+        &self.missing
+    }
+
     /// How many bytes the sealed form of `plaintext` bytes will have in all, or `None` past 4 PiB.
     #[must_use]
     pub fn sealed_len(&self, plaintext: u64) -> Option<u64> {

@@ -38,7 +38,7 @@ impl Encryptor {
     /// Starts a message. The header is the first output.
     #[must_use]
     pub fn new(header: SealedHeader) -> Self {
-        let SealedHeader { bytes, chunks } = header;
+        let SealedHeader { bytes, chunks, .. } = header;
         Self {
             pending: Zeroizing::new(Vec::new()),
             filled: 0,

@@ -2,9 +2,9 @@
 //!
 //! | plaintext or sealed bytes come from / go to | sealing | opening |
 //! |---|---|---|
-//! | [`std::io`] and [`tokio::io`] readers | [`EncryptReader`] | [`DecryptReader`] |
-//! | [`std::io`] and [`tokio::io`] writers | [`EncryptWriter`] | [`DecryptWriter`] |
-//! | a [`Stream`](futures_core::Stream) of [`Bytes`](bytes::Bytes) | [`EncryptStream`] | [`DecryptStream`] |
+//! | [`std::io`] and [`tokio::io`](::tokio::io) readers | [`EncryptReader`] | [`DecryptReader`] |
+//! | [`std::io`] and [`tokio::io`](::tokio::io) writers | [`EncryptWriter`] | [`DecryptWriter`] |
+//! | a [`Stream`](futures_core::Stream) of [`Bytes`](::bytes::Bytes) | [`EncryptStream`] | [`DecryptStream`] |
 //! | anything that reads at an offset | – | [`RangeReader`] |
 //! | your own loop | [`Encryptor`] | [`Decryptor`] |
 //!

@@ -184,7 +184,7 @@ pub(super) async fn batches(env: &Env) -> Outcome {
         .collect::<bulla::Result<Vec<_>>>()?;
     let batch: Vec<_> =
         items.iter().map(|item_context| BatchItem { plaintext: b"same", item_context }).collect();
-    let sealed = sealer.seal_batch(&batch, &key).await?;
+    let sealed = sealer.seal_batch(&batch, &key).await?.items;
     check!(sealed.len() == 20, "{} results for 20 items", sealed.len());
     for (sealed, item) in sealed.into_iter().zip(&items) {
         let sealed = sealed?;
@@ -194,7 +194,7 @@ pub(super) async fn batches(env: &Env) -> Outcome {
         let (head, _) = Head::split(&sealed)?;
         check!(head.header().is_data_key_shared(), "the header hides that its key is shared");
     }
-    check!(sealer.seal_batch(&[], &key).await?.is_empty(), "an empty batch has results");
+    check!(sealer.seal_batch(&[], &key).await?.items.is_empty(), "an empty batch has results");
     Ok(())
 }
 

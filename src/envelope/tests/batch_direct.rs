@@ -22,7 +22,7 @@ async fn a_batch_costs_one_call_and_each_item_opens_alone() {
         .zip(&values)
         .map(|(item_context, plaintext)| BatchItem { plaintext, item_context })
         .collect();
-    let sealed = sealer.seal_batch(&items, &tenant()).await.unwrap();
+    let sealed = sealer.seal_batch(&items, &tenant()).await.unwrap().items;
     assert_eq!(fake.calls(), (1, 0, 0));
     for (n, sealed) in sealed.iter().enumerate() {
         let sealed = sealed.as_ref().unwrap();
@@ -40,7 +40,7 @@ async fn a_batch_costs_one_call_and_each_item_opens_alone() {
 async fn batches_mix_and_failures_stand_where_they_belong() {
     let fake = Fake::new("a");
     let sealer = Sealer::new(&fake).unwrap();
-    assert!(sealer.seal_batch(&[], &tenant()).await.unwrap().is_empty());
+    assert!(sealer.seal_batch(&[], &tenant()).await.unwrap().items.is_empty());
     assert_eq!(fake.calls(), (0, 0, 0), "an empty batch costs nothing");
 
     let clash = EncryptionContext::from_pairs([("tenant", "x")]).unwrap();
@@ -50,7 +50,7 @@ async fn batches_mix_and_failures_stand_where_they_belong() {
         BatchItem { plaintext: b"x", item_context: &clash },
         BatchItem { plaintext: b"y", item_context: &two },
     ];
-    let sealed = sealer.seal_batch(&items, &tenant()).await.unwrap();
+    let sealed = sealer.seal_batch(&items, &tenant()).await.unwrap().items;
     assert_eq!(kind(sealed[1].clone()), ErrorKind::InvalidInput);
     let first = sealed[0].clone().unwrap();
     let third = sealed[2].clone().unwrap();
@@ -79,7 +79,7 @@ async fn a_known_data_key_does_not_skip_the_header_check() {
         BatchItem { plaintext: b"1", item_context: &one },
         BatchItem { plaintext: b"2", item_context: &two },
     ];
-    let sealed = sealer.seal_batch(&items, &tenant()).await.unwrap();
+    let sealed = sealer.seal_batch(&items, &tenant()).await.unwrap().items;
     let good = sealed[0].clone().unwrap();
     let mut bad = sealed[1].clone().unwrap();
     bad[7] = 0; // the flag that says that the data key is shared

@@ -22,7 +22,7 @@ fn recipient() -> Wrapped {
 fn hello(suite: Suite) -> Vec<u8> {
     let context = Context::new().with_key("tenant", "acme").unwrap().with_item("row", "7").unwrap();
     let message = Message { suite, shared: false, padded: None };
-    let SealedHeader { mut bytes, mut chunks } =
+    let SealedHeader { mut bytes, mut chunks, .. } =
         message.begin_with_salt(&data_key(), vec![recipient()], &context, salt()).unwrap();
     assert_eq!(bytes.len(), 136 + 56);
     let start = bytes.len();

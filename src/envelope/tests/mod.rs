@@ -22,6 +22,7 @@ use crate::{
 
 mod batch_direct;
 mod cobblestone;
+mod failover;
 mod forged;
 mod known_answers;
 mod opening;

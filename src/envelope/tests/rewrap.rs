@@ -67,6 +67,7 @@ async fn a_cohort_is_widened_only_by_name() {
         .seal_batch(&items, context().key())
         .await
         .unwrap()
+        .items
         .remove(0)
         .unwrap();
     let opener = Opener::new([&a, &b]);

@@ -1,0 +1,411 @@
+//! Named providers, in one place: a value that the application owns, never a global.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use futures_util::future::join_all;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    key::{KeyName, KeyUri},
+    provider::{CryptoProvider, Health},
+};
+
+/// A provider that many share.
+pub type SharedProvider = Arc<dyn CryptoProvider>;
+
+/// Opens the providers of one URI scheme. The application says which schemes exist by the openers
+/// that it gives to [`RegistryBuilder::scheme`].
+#[async_trait]
+pub trait OpenScheme: Send + Sync {
+    /// A provider with this key as its sealing or signing key, labelled `name`.
+    ///
+    /// # Errors
+    /// What the provider says of the key.
+    async fn open(&self, uri: &KeyUri, name: &str) -> Result<SharedProvider>;
+}
+
+/// Named providers, one of which may be the default. One registry serves values, streams and
+/// tokens.
+///
+/// All methods take `&self` and may be called from many threads. What was taken out of the registry
+/// stays as it is: calls under way end on the provider that they began with, also when another one
+/// takes its name.
+///
+/// ```
+/// use std::sync::Arc;
+/// use bulla::{CryptoProvider, Registry, provider::Disabled};
+///
+/// let registry = Registry::builder().build();
+/// registry.register("primary", Arc::new(Disabled))?;
+/// assert_eq!(registry.get("primary")?.label(), "disabled");
+/// assert!(registry.default_provider().is_err()); // nobody has named one
+/// # Ok::<(), bulla::Error>(())
+/// ```
+pub struct Registry {
+    schemes: BTreeMap<&'static str, Arc<dyn OpenScheme>>,
+    current: ArcSwap<Named>,
+    /// Held while `current` is changed, so that no change gets lost. Readers don't need it.
+    changing: Mutex<()>,
+}
+
+#[derive(Clone, Default)]
+struct Named {
+    providers: BTreeMap<Arc<str>, SharedProvider>,
+    default: Option<Arc<str>>,
+}
+
+impl Registry {
+    /// A registry to give schemes to.
+    #[must_use]
+    pub fn builder() -> RegistryBuilder {
+        RegistryBuilder { schemes: BTreeMap::new() }
+    }
+
+    /// Adds a provider under a new name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for an empty name; [`ErrorKind::AlreadyExists`] for one that is
+    /// taken: see [`replace`](Self::replace).
+    pub fn register(&self, name: &str, provider: SharedProvider) -> Result<()> {
+        check_name(name)?;
+        self.change(|named| {
+            if named.providers.contains_key(name) {
+                return Err(Error::new(
+                    ErrorKind::AlreadyExists,
+                    format!("there is a provider named {name:?} already"),
+                ));
+            }
+            named.providers.insert(Arc::from(name), provider);
+            Ok(())
+        })
+    }
+
+    /// Puts a provider in the place of another and hands that one back. Calls under way end on it;
+    /// close it when they have.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is none of that name.
+    pub fn replace(&self, name: &str, provider: SharedProvider) -> Result<SharedProvider> {
+        self.change(|named| {
+            let place = named.providers.get_mut(name).ok_or_else(|| not_found(name))?;
+            Ok(std::mem::replace(place, provider))
+        })
+    }
+
+    /// Takes a provider out. If it was the default, there is none from then on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is none of that name.
+    pub fn remove(&self, name: &str) -> Result<SharedProvider> {
+        self.change(|named| {
+            let taken = named.providers.remove(name).ok_or_else(|| not_found(name))?;
+            named.default.take_if(|default| **default == *name);
+            Ok(taken)
+        })
+    }
+
+    /// Makes a provider the default.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is none of that name.
+    pub fn set_default(&self, name: &str) -> Result<()> {
+        self.change(|named| {
+            let (name, _) = named.providers.get_key_value(name).ok_or_else(|| not_found(name))?;
+            named.default = Some(Arc::clone(name));
+            Ok(())
+        })
+    }
+
+    /// The provider of that name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is none.
+    pub fn get(&self, name: &str) -> Result<SharedProvider> {
+        self.current.load().providers.get(name).cloned().ok_or_else(|| not_found(name))
+    }
+
+    /// The default provider. There is none until one is named: the library never picks one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if no default was set.
+    pub fn default_provider(&self) -> Result<SharedProvider> {
+        let named = self.current.load();
+        let name = named.default.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "no default provider is set; name one, or set it")
+        })?;
+        named.providers.get(name).cloned().ok_or_else(|| not_found(name))
+    }
+
+    /// The name of the default provider, if one was set.
+    #[must_use]
+    pub fn default_name(&self) -> Option<Arc<str>> {
+        self.current.load().default.clone()
+    }
+
+    /// All names, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<Arc<str>> {
+        self.current.load().providers.keys().cloned().collect()
+    }
+
+    /// All providers, by their names' order: what an [`Opener`](crate::Opener) takes. A snapshot.
+    #[must_use]
+    pub fn providers(&self) -> Vec<SharedProvider> {
+        self.current.load().providers.values().cloned().collect()
+    }
+
+    /// The providers that may open with a key, which two of one scheme can be told apart by. No I/O.
+    #[must_use]
+    pub fn route(&self, key: &KeyName) -> Vec<SharedProvider> {
+        let named = self.current.load();
+        named.providers.values().filter(|p| p.opens(key).is_some()).cloned().collect()
+    }
+
+    /// Opens the provider that a URI names, and adds it under `name`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for a scheme without an opener here; as for
+    /// [`register`](Self::register); what the provider says.
+    pub async fn open(&self, name: &str, uri: &KeyUri) -> Result<SharedProvider> {
+        check_name(name)?;
+        let opener = self.schemes.get(uri.scheme()).ok_or_else(|| {
+            let known: Vec<_> = self.schemes.keys().copied().collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("no provider for `{}` keys is registered; there is: {known}", uri.scheme()),
+            )
+        })?;
+        let provider = opener.open(uri, name).await?;
+        match self.register(name, Arc::clone(&provider)) {
+            Ok(()) => Ok(provider),
+            Err(taken) => {
+                // Nobody will use it, and what closing says is of no interest then.
+                let _ = provider.close().await;
+                Err(taken)
+            }
+        }
+    }
+
+    /// Asks all providers at once whether they can serve.
+    pub async fn health(&self) -> Vec<(Arc<str>, Result<Health>)> {
+        let named = self.current.load_full();
+        let ask = |(name, provider): (&Arc<str>, &SharedProvider)| {
+            let (name, provider) = (Arc::clone(name), Arc::clone(provider));
+            async move { (name, provider.health().await) }
+        };
+        join_all(named.providers.iter().map(ask)).await
+    }
+
+    /// Takes all providers out and closes them, all of them, whatever one says. The errors, by
+    /// name; none means that all went well.
+    pub async fn close_all(&self) -> Vec<(Arc<str>, Error)> {
+        let taken = self.change(|named| Ok(std::mem::take(named))).unwrap_or_default();
+        let close = |(name, provider): (Arc<str>, SharedProvider)| async move {
+            provider.close().await.err().map(|error| (name, error))
+        };
+        join_all(taken.providers.into_iter().map(close)).await.into_iter().flatten().collect()
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Named) -> Result<T>) -> Result<T> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named = Named::clone(&self.current.load());
+        let done = change(&mut named)?;
+        self.current.store(Arc::new(named));
+        Ok(done)
+    }
+}
+
+/// Builds a [`Registry`].
+pub struct RegistryBuilder {
+    schemes: BTreeMap<&'static str, Arc<dyn OpenScheme>>,
+}
+
+impl RegistryBuilder {
+    /// Says how keys of a scheme are opened. The last opener of a scheme counts.
+    #[must_use]
+    pub fn scheme(mut self, scheme: &'static str, opener: Arc<dyn OpenScheme>) -> Self {
+        self.schemes.insert(scheme, opener);
+        self
+    }
+
+    /// A registry without providers.
+    #[must_use]
+    pub fn build(self) -> Registry {
+        Registry { schemes: self.schemes, current: ArcSwap::default(), changing: Mutex::default() }
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() {
+        return Err(Error::invalid("a provider's name is empty"));
+    }
+    Ok(())
+}
+
+fn not_found(name: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no provider named {name:?}"))
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = self.current.load();
+        f.debug_struct("Registry")
+            .field("schemes", &self.schemes.keys())
+            .field("providers", &named.providers.keys())
+            .field("default", &named.default)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RegistryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryBuilder").field("schemes", &self.schemes.keys()).finish()
+    }
+}
+
+#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rustcrypto")))]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+    use super::*;
+    use crate::{
+        Context, Opener, Sealer,
+        envelope::tests::{context, kind},
+        provider::Disabled,
+        testing::Fake,
+    };
+
+    fn registry() -> Registry {
+        Registry::builder().build()
+    }
+
+    fn fake(id: &str) -> SharedProvider {
+        Arc::new(Fake::new(id))
+    }
+
+    fn kind_of(result: Result<SharedProvider>) -> ErrorKind {
+        kind(result)
+    }
+
+    #[test]
+    fn names_are_not_empty_not_taken_twice_and_not_guessed() {
+        let registry = registry();
+        assert_eq!(kind(registry.register("", fake("a"))), ErrorKind::InvalidInput);
+        registry.register("one", fake("a")).unwrap();
+        assert_eq!(kind(registry.register("one", fake("b"))), ErrorKind::AlreadyExists);
+        assert_eq!(registry.get("one").unwrap().label(), "a");
+        assert_eq!(kind_of(registry.get("two")), ErrorKind::NotFound);
+        assert_eq!(kind_of(registry.replace("two", fake("b"))), ErrorKind::NotFound);
+        // No silent default, not even where there is only one.
+        assert_eq!(kind_of(registry.default_provider()), ErrorKind::NotFound);
+        assert_eq!(kind(registry.set_default("two")), ErrorKind::NotFound);
+        registry.set_default("one").unwrap();
+        assert_eq!(registry.default_provider().unwrap().label(), "a");
+        registry.remove("one").unwrap();
+        assert_eq!(kind_of(registry.default_provider()), ErrorKind::NotFound);
+        assert_eq!(registry.default_name(), None);
+    }
+
+    #[tokio::test]
+    async fn routes_by_what_a_header_names_two_of_one_scheme_included() {
+        let registry = registry();
+        for id in ["a", "b", "c"] {
+            registry.register(id, fake(id)).unwrap();
+        }
+        let sealed =
+            Sealer::new(registry.get("b").unwrap()).unwrap().seal(b"x", &context()).await.unwrap();
+        let opened = Opener::new(registry.providers()).open(&sealed, &context()).await.unwrap();
+        assert_eq!(&*opened, b"x");
+        let route = registry.route(&KeyName::new("fake", "b").unwrap());
+        assert_eq!(route.iter().map(|p| p.label()).collect::<Vec<_>>(), ["b"]);
+        assert!(registry.route(&KeyName::new("other", "b").unwrap()).is_empty());
+    }
+
+    #[tokio::test]
+    async fn schemes_are_those_that_the_application_gave() {
+        struct Local;
+        #[async_trait]
+        impl OpenScheme for Local {
+            async fn open(&self, uri: &KeyUri, name: &str) -> Result<SharedProvider> {
+                assert_eq!(uri.to_string(), "local:dev");
+                Ok(fake(name))
+            }
+        }
+        let registry = Registry::builder().scheme("local", Arc::new(Local)).build();
+        let uri: KeyUri = "local:dev".parse().unwrap();
+        assert_eq!(registry.open("app", &uri).await.unwrap().label(), "app");
+        assert_eq!(kind_of(registry.open("app", &uri).await), ErrorKind::AlreadyExists);
+        let vault: KeyUri = "hashivault://app".parse().unwrap();
+        let error = registry.open("vault", &vault).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.message().contains("hashivault") && error.message().contains("local"));
+    }
+
+    #[test]
+    fn replaced_under_load_without_a_race() {
+        let registry = Arc::new(registry());
+        registry.register("app", fake("a")).unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let readers: Vec<_> = (0..8)
+            .map(|_| {
+                let (registry, done) = (Arc::clone(&registry), Arc::clone(&done));
+                std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                    while !done.load(SeqCst) {
+                        let vault = registry.get("app").unwrap();
+                        let seal = async {
+                            let sealed = Sealer::new(&*vault)?.seal(b"x", &Context::new()).await?;
+                            Opener::new([&*vault]).open(&sealed, &Context::new()).await
+                        };
+                        assert_eq!(&*runtime.block_on(seal).unwrap(), b"x");
+                    }
+                })
+            })
+            .collect();
+        let writers: Vec<_> = (0..4)
+            .map(|n| {
+                let registry = Arc::clone(&registry);
+                std::thread::spawn(move || {
+                    for i in 0..50 {
+                        registry.replace("app", fake(["a", "b"][i % 2])).unwrap();
+                        registry.register(&format!("{n}-{i}"), fake("c")).unwrap();
+                    }
+                })
+            })
+            .collect();
+        writers.into_iter().for_each(|thread| thread.join().unwrap());
+        done.store(true, SeqCst);
+        readers.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(registry.names().len(), 201, "no change got lost");
+    }
+
+    #[tokio::test]
+    async fn health_is_everybodys_and_closing_goes_on_past_errors() {
+        let registry = registry();
+        let sick = Arc::new(Fake::new("b"));
+        sick.fail(ErrorKind::Unavailable);
+        registry.register("a", fake("a")).unwrap();
+        registry.register("b", Arc::<Fake>::clone(&sick)).unwrap();
+        registry.register("d", Arc::new(Disabled)).unwrap();
+        let health = registry.health().await;
+        let kinds: Vec<_> =
+            health.iter().map(|(n, h)| (&**n, h.as_ref().err().map(Error::kind))).collect();
+        assert_eq!(
+            kinds,
+            [("a", None), ("b", Some(ErrorKind::Unavailable)), ("d", Some(ErrorKind::Disabled))]
+        );
+        let errors = registry.close_all().await;
+        assert_eq!(errors.len(), 1);
+        assert_eq!((&*errors[0].0, errors[0].1.kind()), ("b", ErrorKind::Unavailable));
+        assert_eq!(sick.closed.load(SeqCst), 1);
+        assert!(registry.names().is_empty());
+        assert!(registry.close_all().await.is_empty());
+    }
+}
