@@ -85,11 +85,16 @@ impl Plan {
 
     /// The file that is read is the one to replace, when the new one is whole.
     pub(crate) fn in_place(path: &Path) -> Outcome<Self> {
-        let way = look(path.to_owned(), &shown::path(path), true, None)?;
-        Ok(Self { name: shown::path(path), way, private: false })
+        let name = shown::path(path);
+        let way = look(path.to_owned(), &name, true, None)?;
+        if !matches!(way, Way::Beside { .. }) {
+            let failure = Failure::usage("is no file, so it can't be replaced").at(&name);
+            return Err(failure.hint("name the output with -o"));
+        }
+        Ok(Self { name, way, private: false })
     }
 
-    /// A new file that only its owner may read.
+    /// For a file that only its owner may read, be it new or not.
     pub(crate) fn private(self) -> Self {
         Self { private: true, ..self }
     }
@@ -115,6 +120,7 @@ impl Plan {
                 // What replaces a file must not be open to more people meanwhile. What is new is
                 // as open as any new file: the umask decides.
                 let mode = if old.is_some() || private { 0o600 } else { 0o666 };
+                let old = old.map(|o| if private { Permissions::from_mode(0o600) } else { o });
                 let file = cleanup
                     .create(parent(&path), Permissions::from_mode(mode))
                     .map_err(|e| Failure::io(&name, &e).hint(cannot_create(&path)))?;

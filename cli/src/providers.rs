@@ -102,7 +102,7 @@ pub(crate) fn store() -> Outcome<Store> {
 
 fn local_name(uri: &str) -> Outcome<String> {
     // The library says what is wrong with it, and quotes no more than is safe.
-    match uri.parse::<KeyUri>().map_err(|error| Failure::from(error).at("--key"))? {
+    match uri.parse::<KeyUri>().map_err(|error| Failure::from(error).at("key URI"))? {
         KeyUri::Local(local) => Ok(local.name().to_owned()),
         other => Err(Failure::usage(format!(
             "this build of bulla has no provider for `{}` keys; the provider comes as a feature \

@@ -179,7 +179,7 @@ pub(crate) struct ImportKey {
 
 /// Writes a private key, or the secret of an AES key, in plain
 ///
-/// Asks before it does. A new file is readable by you alone.
+/// Asks before it does. The file is readable by you alone.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -202,7 +202,7 @@ pub(crate) struct ExportKey {
     /// Don't ask
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Replace OUTPUT if it exists; it keeps its permissions
+    /// Replace OUTPUT if it exists
     #[arg(short, long)]
     pub(crate) force: bool,
 }

@@ -250,6 +250,6 @@ fn no_provider_for_other_schemes() {
         ended.expect(2, "this build of bulla has no provider for `awskms` keys");
         ended.expect(2, "schemes here: local");
     }
-    sandbox.run("encrypt a -o b --key nonsense").expect(2, "--key: ");
+    sandbox.run("encrypt a -o b --key nonsense").expect(2, "key URI: ");
     assert_eq!(sandbox.names(), ["a", "a.bulla"]);
 }

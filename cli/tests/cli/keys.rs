@@ -1,5 +1,7 @@
 //! `bulla keys`.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::Value;
 
 use crate::sandbox::Sandbox;
@@ -109,4 +111,7 @@ fn an_export_replaces_nothing_without_force() {
     assert_eq!(sandbox.read("out"), b"old");
     sandbox.ok("keys export work --yes -o out --force");
     assert!(sandbox.read("out").starts_with(b"{\"kty\":\"oct\""));
+    // Whoever could read the old file does not get the key.
+    let mode = std::fs::metadata(sandbox.path("out")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }

@@ -127,6 +127,14 @@ fn mistakes_change_nothing() {
 }
 
 #[test]
+fn a_pipe_is_not_replaced() {
+    let (sandbox, _) = sealed();
+    let pipe = sandbox.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    sandbox.run("rewrap pipe --add local:new").expect(2, "pipe: is no file");
+}
+
+#[test]
 fn a_link_stays_a_link() {
     let (sandbox, _) = sealed();
     symlink("a.bulla", sandbox.path("link")).unwrap();
