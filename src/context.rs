@@ -266,6 +266,23 @@ impl Context {
         &self.all
     }
 
+    /// The same pairs, split as a header has them: what it stores is the key context, and only that.
+    pub(crate) fn split_as(&self, stored: &EncryptionContext) -> Self {
+        let rest = self.all.pairs.iter().filter(|(key, _)| !stored.pairs.contains_key(*key));
+        let item = rest.map(|(k, v)| (k.clone(), v.clone())).collect();
+        Self { key: stored.clone(), item: EncryptionContext { pairs: item }, all: self.all.clone() }
+    }
+
+    /// Refuses pairs that only the library may set. They can get here out of a parsed header.
+    pub(crate) fn refuse_reserved(&self) -> Result<()> {
+        match self.all.reserved_key() {
+            None => Ok(()),
+            Some(key) => {
+                Err(Error::invalid(format!("context key {key:?} is kept for the library")))
+            }
+        }
+    }
+
     /// Refuses a stored context that these pairs do not cover.
     pub(crate) fn covers(&self, stored: &EncryptionContext) -> Result<()> {
         if stored.is_within(&self.all) {

@@ -72,6 +72,7 @@ impl fmt::Display for SigningAlgorithm {
 
 /// The public half of one version of a signing key.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PublicKey {
     /// The key's canonical name.
     pub key: KeyName,
@@ -85,6 +86,14 @@ pub struct PublicKey {
     pub algorithms: Vec<SigningAlgorithm>,
     /// The key as DER SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7).
     pub spki: Vec<u8>,
+}
+
+impl PublicKey {
+    /// A public key that is active, not current and without algorithms: set the rest.
+    #[must_use]
+    pub const fn new(key: KeyName, version: KeyVersion, spki: Vec<u8>) -> Self {
+        Self { key, version, state: KeyState::Active, current: false, algorithms: Vec::new(), spki }
+    }
 }
 
 /// What is to be signed: a digest tied to its algorithm, or the message for Ed25519.

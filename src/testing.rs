@@ -50,11 +50,7 @@ impl Fake {
             name: KeyName::new("fake", id).unwrap(),
             kek: SoftwareKek::from_bytes(&[seed; 32]),
             capabilities,
-            policy: UnwrapPolicy {
-                algorithm: WrapAlgorithm::Native,
-                authenticates: true,
-                accept_public_key_wraps: false,
-            },
+            policy: UnwrapPolicy::authenticated(WrapAlgorithm::Native),
             availability: Availability::Available,
             fails: Mutex::new(None),
             swaps: AtomicBool::new(false),

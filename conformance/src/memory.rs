@@ -142,11 +142,7 @@ impl CryptoProvider for Memory {
     }
 
     fn opens(&self, key: &KeyName) -> Option<UnwrapPolicy> {
-        (*key == self.name).then_some(UnwrapPolicy {
-            algorithm: WrapAlgorithm::Native,
-            authenticates: true,
-            accept_public_key_wraps: false,
-        })
+        (*key == self.name).then_some(UnwrapPolicy::authenticated(WrapAlgorithm::Native))
     }
 
     fn is_current(&self, wrapped: &Wrapped) -> bool {

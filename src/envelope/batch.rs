@@ -1,6 +1,6 @@
 //! Batches: many values under one data key, and one call to the KMS.
 
-use std::{collections::HashMap, ops::Deref};
+use std::{collections::HashMap, fmt, ops::Deref};
 
 use super::{
     head::Head,
@@ -16,12 +16,21 @@ use crate::{
 };
 
 /// One value of a batch and what ties it to its own place.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct BatchItem<'a> {
     /// The value.
     pub plaintext: &'a [u8],
     /// Its item context: not stored, not sent to a KMS.
     pub item_context: &'a EncryptionContext,
+}
+
+impl fmt::Debug for BatchItem<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchItem")
+            .field("len", &self.plaintext.len())
+            .field("item_context", self.item_context)
+            .finish()
+    }
 }
 
 /// The values of a batch, sealed.

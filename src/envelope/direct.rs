@@ -23,6 +23,7 @@ pub(crate) async fn encrypt<C: CryptoProvider + ?Sized>(
     plaintext: &[u8],
     context: &Context,
 ) -> Result<Vec<u8>> {
+    context.refuse_reserved()?;
     let capabilities = provider.capabilities();
     if capabilities.direct != ContextBinding::Bound {
         return Err(at(provider, Operation::Encrypt, unsupported()));
@@ -49,12 +50,16 @@ pub(crate) async fn decrypt<C: CryptoProvider + ?Sized>(
     if provider.capabilities().direct != ContextBinding::Bound {
         return Err(at(provider, Operation::Decrypt, unsupported()));
     }
-    if provider.opens(&wrapped.key).is_none() {
+    let Some(policy) = provider.opens(&wrapped.key) else {
         let error = Error::new(
             ErrorKind::NoRecipient,
             format!("encrypted with {}, which is not configured here", wrapped.key),
         );
         return Err(at(provider, Operation::Decrypt, error));
+    };
+    // A key that binds nothing would decrypt a wrapped data key as if it were a payload.
+    if policy.algorithm != WrapAlgorithm::Native || !policy.authenticates {
+        return Err(at(provider, Operation::Decrypt, unsupported()));
     }
     provider.decrypt(&wrapped, context.all()).await.map_err(|error| match error.kind() {
         ErrorKind::NotAuthentic => Error::not_authentic(),

@@ -41,7 +41,7 @@ impl Head {
         self.header.as_bytes().len() + PREAMBLE_LEN
     }
 
-    /// Never: a head has at least 118 bytes.
+    /// Never: a head has at least 109 bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         false

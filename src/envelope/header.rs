@@ -3,7 +3,7 @@
 //! Whatever is read here comes from an attacker until the tag is checked. Every length is bounded
 //! before it is used, and whatever parses is the only spelling of what it says.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use super::{derive::TAG_LEN, suite::Suite};
 use crate::{
@@ -29,7 +29,7 @@ const MIN_LEN: usize = PREFIX_LEN + 1 + 1 + (1 + 1 + 1 + 2 + 1 + 2 + 1) + TAG_LE
 
 /// A parsed header. **Nothing in it is authenticated** until a data key has checked its tag; what
 /// an [`Opener`](crate::Opener) hands out is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Header {
     pub(crate) suite: Suite,
     pub(crate) shared: bool,
@@ -174,6 +174,19 @@ impl Header {
         if let Some((_, place)) = self.raw.split_last_chunk_mut::<TAG_LEN>() {
             *place = *tag;
         }
+    }
+}
+
+/// Without the raw bytes, which would show the context's values.
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header")
+            .field("suite", &self.suite)
+            .field("shared", &self.shared)
+            .field("stored", &self.stored)
+            .field("recipients", &self.recipients.iter().map(|r| &r.key).collect::<Vec<_>>())
+            .field("len", &self.raw.len())
+            .finish()
     }
 }
 

@@ -12,7 +12,8 @@ use crate::{
 
 /// Opens a value and seals it anew, under a new data key and to the sealer's recipients.
 ///
-/// This is what revokes a recipient, once the old bytes are gone.
+/// This is what revokes a recipient, once the old bytes are gone. Which pairs are stored stays as it
+/// was, however `context` splits them.
 ///
 /// # Errors
 /// As for [`Opener::open`] and [`Sealer::seal`].
@@ -27,12 +28,14 @@ where
     Q: Deref<Target: CryptoProvider> + Send + Sync,
 {
     let plaintext = opener.open(sealed, context).await?;
-    sealer.seal(&plaintext, context).await
+    let (head, _) = Head::split(sealed)?;
+    sealer.seal(&plaintext, &context.split_as(head.header().stored_context())).await
 }
 
 /// What became of a value that was read under an old key.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[must_use = "a failure to renew is told here and nowhere else"]
 pub enum Renewal {
     /// It is sealed to the sealer's recipients and their current versions.
     UpToDate,
@@ -50,7 +53,11 @@ where
     /// current versions, seals it anew and hands the new bytes to `write_back`.
     ///
     /// A failure to seal or to write back is reported in the [`Renewal`] and never costs the
-    /// plaintext. Once it has succeeded, the next read finds the value up to date.
+    /// plaintext. Once it has succeeded, the next read finds the value up to date. Which pairs are
+    /// stored stays as it was.
+    ///
+    /// Let `write_back` replace the value only if it is still the one that was read (compare and
+    /// swap): somebody may have written another one in between.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
@@ -72,7 +79,8 @@ where
         if sealer.is_current(head.header()) {
             return Ok((plaintext, Renewal::UpToDate));
         }
-        let renewal = match sealer.seal(&plaintext, context).await {
+        let context = context.split_as(head.header().stored_context());
+        let renewal = match sealer.seal(&plaintext, &context).await {
             Err(error) => Renewal::Failed(error),
             Ok(renewed) => match write_back(renewed).await {
                 Ok(()) => Renewal::Renewed,

@@ -16,8 +16,11 @@ use crate::{
     stream::chunk::ChunkSealer,
 };
 
-/// The length to which headers of streams are padded: 1 KiB.
+/// The length to which headers of streams are padded, or a multiple of which: 1 KiB.
 pub const DEFAULT_HEADER_LEN: u16 = 1024;
+
+/// What is set aside for a key context where nobody said how long a header shall be.
+const ROOM_FOR_CONTEXT: usize = 256;
 
 /// Seals values and streams to one or more recipients, any one of which opens.
 ///
@@ -63,7 +66,7 @@ where
         SealerBuilder {
             recipients: Vec::new(),
             suite: Suite::default(),
-            header_len: DEFAULT_HEADER_LEN,
+            header_len: None,
             policy: WritePolicy::All,
             require_bound: false,
         }
@@ -105,7 +108,7 @@ where
     /// As for [`seal`](Self::seal).
     pub async fn begin(&self, context: &Context) -> Result<SealedHeader> {
         let message = Message { suite: self.suite, shared: false, padded: Some(self.header_len) };
-        message.check_fit(&self.recipients, context.key())?;
+        check_fit(needed_len(&self.recipients, context.key()), self.header_len)?;
         let Fresh { data_key, recipients, missing } = self.fresh_data_key(context.key()).await?;
         Ok(SealedHeader { missing, ..message.begin(&data_key, recipients, context)? })
     }
@@ -132,7 +135,7 @@ where
 pub struct SealerBuilder<P> {
     recipients: Vec<P>,
     suite: Suite,
-    header_len: u16,
+    header_len: Option<u16>,
     policy: WritePolicy,
     require_bound: bool,
 }
@@ -155,11 +158,12 @@ where
         self
     }
 
-    /// The length to which headers of streams are padded, in bytes; [`DEFAULT_HEADER_LEN`] unless
-    /// said. Leave room for the recipients that a rewrap may add.
+    /// The length to which headers of streams are padded, in bytes; unless said, the smallest
+    /// multiple of [`DEFAULT_HEADER_LEN`] that these recipients fit into with a key context of up
+    /// to 256 bytes. Leave room for the recipients that a rewrap may add.
     #[must_use]
     pub fn header_len(mut self, len: u16) -> Self {
-        self.header_len = len;
+        self.header_len = Some(len);
         self
     }
 
@@ -205,9 +209,15 @@ where
             }
             names.push(name);
         }
-        Message { suite, shared: false, padded: Some(header_len) }
-            .check_fit(&recipients, &EncryptionContext::new())
-            .map_err(at_build)?;
+        let needed = needed_len(&recipients, &EncryptionContext::new());
+        let header_len = match header_len {
+            Some(len) => len,
+            None => {
+                let len = (needed + ROOM_FOR_CONTEXT).next_multiple_of(DEFAULT_HEADER_LEN.into());
+                u16::try_from(len).unwrap_or(u16::MAX)
+            }
+        };
+        check_fit(needed, header_len).map_err(at_build)?;
         Ok(Sealer { recipients, suite, header_len, policy })
     }
 }
@@ -230,6 +240,27 @@ fn at_build(error: Error) -> Error {
     error.with_operation(Operation::Build)
 }
 
+/// The bytes that a header for these recipients and this context may need.
+fn needed_len<P>(recipients: &[P], stored: &EncryptionContext) -> usize
+where
+    P: Deref<Target: CryptoProvider>,
+{
+    recipients.iter().fold(header::fixed_len(stored), |sum, provider| {
+        let wrapped = provider.capabilities().max_wrapped_len.min(MAX_WRAPPED_LEN);
+        sum + provider.sealing_key().map_or(0, |key| header::recipient_len(key, wrapped))
+    })
+}
+
+fn check_fit(needed: usize, header_len: u16) -> Result<()> {
+    if needed <= usize::from(header_len) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the header may need {needed} bytes and {header_len} are set aside; use a longer header, \
+         fewer recipients or a shorter key context"
+    )))
+}
+
 /// What is the same for every message sealed in one way.
 pub(super) struct Message {
     pub(super) suite: Suite,
@@ -239,24 +270,6 @@ pub(super) struct Message {
 }
 
 impl Message {
-    fn check_fit<P>(&self, recipients: &[P], stored: &EncryptionContext) -> Result<()>
-    where
-        P: Deref<Target: CryptoProvider>,
-    {
-        let Some(padded) = self.padded else { return Ok(()) };
-        let needed = recipients.iter().fold(header::fixed_len(stored), |sum, provider| {
-            let wrapped = provider.capabilities().max_wrapped_len.min(MAX_WRAPPED_LEN);
-            sum + provider.sealing_key().map_or(0, |key| header::recipient_len(key, wrapped))
-        });
-        if needed <= usize::from(padded) {
-            return Ok(());
-        }
-        Err(Error::invalid(format!(
-            "the header may need {needed} bytes and {padded} are set aside; use a longer header, \
-             fewer recipients or a shorter key context"
-        )))
-    }
-
     /// Seals a value under a data key that was wrapped for these recipients.
     pub(super) fn seal(
         &self,
@@ -299,6 +312,7 @@ impl Message {
         salt: Salt,
     ) -> Result<SealedHeader> {
         let &Self { suite, shared, padded } = self;
+        context.refuse_reserved()?;
         let mut header = Header::write(suite, shared, context.key().clone(), recipients, padded)?;
         let x = derive::binding(suite, context.all());
         let keys = BodyKeys::derive(suite, data_key, &salt, &x)?;
@@ -313,6 +327,7 @@ impl Message {
 ///
 /// Hand it to an [`Encryptor`](crate::stream::Encryptor) or one of the adapters in
 /// [`stream`](crate::stream). It serves one message and can't be cloned.
+#[must_use = "an `Encryptor` or an adapter takes it on"]
 pub struct SealedHeader {
     pub(crate) bytes: Vec<u8>,
     pub(crate) chunks: ChunkSealer,

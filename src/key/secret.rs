@@ -69,7 +69,7 @@ impl fmt::Debug for DataKey {
 }
 
 /// Decrypted bytes, zeroised when dropped, redacted in `Debug`.
-#[derive(Default, PartialEq, Eq)]
+#[derive(Default)]
 pub struct Plaintext(Zeroizing<Vec<u8>>);
 
 impl Plaintext {

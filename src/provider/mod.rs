@@ -185,6 +185,7 @@ impl Capabilities {
 
 /// How data keys wrapped by one key are opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnwrapPolicy {
     /// What the key does; a recipient record that says otherwise is refused.
     pub algorithm: WrapAlgorithm,
@@ -192,6 +193,20 @@ pub struct UnwrapPolicy {
     pub authenticates: bool,
     /// Whether the owner accepts wraps of this key that prove nothing about who sealed.
     pub accept_public_key_wraps: bool,
+}
+
+impl UnwrapPolicy {
+    /// A key whose wraps prove that their maker had permission at it.
+    #[must_use]
+    pub const fn authenticated(algorithm: WrapAlgorithm) -> Self {
+        Self { algorithm, authenticates: true, accept_public_key_wraps: false }
+    }
+
+    /// A key that anybody can wrap for; its owner says whether such wraps are accepted.
+    #[must_use]
+    pub const fn public_key(algorithm: WrapAlgorithm, accept: bool) -> Self {
+        Self { algorithm, authenticates: false, accept_public_key_wraps: accept }
+    }
 }
 
 /// Whether a call now is likely to succeed. Ordered: the best comes first.

@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     error::Error as StdError,
-    fmt,
+    fmt, io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -98,9 +98,13 @@ where
     }
 }
 
-/// Keeps our own errors as they are, and wraps others.
+/// Keeps our own errors as they are, also those that come as an [`io::Error`], and wraps others.
 pub(super) fn source_error<F: StdError + Send + Sync + 'static>(error: F) -> Error {
-    match (&error as &dyn Any).downcast_ref::<Error>() {
+    let error_any: &dyn Any = &error;
+    let own = error_any
+        .downcast_ref::<Error>()
+        .or_else(|| error_any.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<Error>());
+    match own {
         Some(own) => own.clone(),
         None => Error::new(ErrorKind::Io, "the source of the stream failed").with_source(error),
     }

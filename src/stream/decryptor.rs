@@ -19,6 +19,7 @@ use crate::{
 /// [`output`](Self::output) is authenticated, but only [`finish`](Self::finish) tells that the
 /// message was whole: until then it may have been cut at a chunk's end. It holds one chunk of
 /// ciphertext and one of plaintext: 128 KiB for suite 1.
+#[must_use = "only `finish` tells that the message was whole"]
 pub struct Decryptor {
     chunks: ChunkOpener,
     next: u64,
@@ -37,7 +38,6 @@ enum State {
 
 impl Decryptor {
     /// Starts a message behind its header.
-    #[must_use]
     pub fn new(header: OpenedHeader) -> Self {
         Self::from_chunks(header.chunks)
     }
@@ -91,7 +91,7 @@ impl Decryptor {
     /// there was space for.
     pub fn advance(&mut self, len: usize) -> Result<()> {
         self.check_open()?;
-        if len > self.pending.len().saturating_sub(self.filled) {
+        if len > self.space().len() {
             return Err(Error::invalid("more bytes than there was space for"));
         }
         self.filled += len;

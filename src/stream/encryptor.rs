@@ -19,6 +19,7 @@ use crate::{
 /// plaintext and one of ciphertext: 128 KiB for suite 1.
 ///
 /// A nonce is used once because this type can't be cloned or rewound; to try again, start anew.
+#[must_use = "a message without an end does not open"]
 pub struct Encryptor {
     chunks: ChunkSealer,
     pending: Zeroizing<Vec<u8>>,
@@ -36,7 +37,6 @@ enum State {
 
 impl Encryptor {
     /// Starts a message. The header is the first output.
-    #[must_use]
     pub fn new(header: SealedHeader) -> Self {
         let SealedHeader { bytes, chunks, .. } = header;
         Self {
@@ -87,7 +87,7 @@ impl Encryptor {
     /// there was space for.
     pub fn advance(&mut self, len: usize) -> Result<()> {
         self.check_open()?;
-        if len > self.pending.len().saturating_sub(self.filled) {
+        if len > self.space().len() {
             return Err(Error::invalid("more bytes than there was space for"));
         }
         self.filled += len;
@@ -113,7 +113,7 @@ impl Encryptor {
         }
         self.seal_pending()?;
         self.state = State::Finished;
-        *self.pending = Vec::new();
+        self.pending = Zeroizing::new(Vec::new()); // dropping the old one wipes it
         Ok(())
     }
 

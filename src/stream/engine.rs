@@ -127,6 +127,7 @@ pin_project! {
     /// Only `finish` (or `finish_async`) ends the message. A writer that is dropped, flushed or
     /// shut down without it leaves something that does not open: an error of the source, which a
     /// writer can't see, must not turn into a short message that looks whole.
+    #[must_use = "only `finish` ends the message"]
     pub struct Writer<E, W> {
         pub(super) engine: E,
         pub(super) finish_on_shutdown: bool,
@@ -143,7 +144,6 @@ pub type DecryptWriter<W> = Writer<Decryptor, W>;
 
 impl<W> EncryptWriter<W> {
     /// Seals what is written, into `inner`.
-    #[must_use]
     pub fn new(header: SealedHeader, inner: W) -> Self {
         Self { engine: Encryptor::new(header), finish_on_shutdown: false, inner }
     }
@@ -153,7 +153,6 @@ impl<W> DecryptWriter<W> {
     /// Opens what is written behind the head of the message, into `inner`.
     ///
     /// What `inner` received is vouched for only when `finish` returns without an error.
-    #[must_use]
     pub fn new(header: OpenedHeader, inner: W) -> Self {
         Self { engine: Decryptor::new(header), finish_on_shutdown: false, inner }
     }
@@ -165,7 +164,6 @@ impl<E: Engine, W> Writer<E, W> {
     /// # Security
     /// For a writer handed to code that shuts it down after success **only**. Code that also shuts
     /// it down after an error of the source turns that error into a shorter message that opens.
-    #[must_use]
     pub fn finish_on_shutdown(mut self) -> Self {
         self.finish_on_shutdown = true;
         self

@@ -14,7 +14,7 @@ impl<E: Engine, R: Read> BufRead for Reader<E, R> {
             match self.inner.read(self.engine.space()) {
                 // An empty space with no output is an engine that has failed: `finish` says so.
                 Ok(0) => self.engine.finish()?,
-                Ok(len) => self.engine.advance(len)?,
+                Ok(len) => self.engine.advance(len).inspect_err(|_| self.engine.abort())?,
                 Err(error) => {
                     if !is_passing(&error) {
                         self.engine.abort();
@@ -45,7 +45,8 @@ impl<E: Engine, R: Read> Read for Reader<E, R> {
 impl<E: Engine, W: Write> Writer<E, W> {
     /// Ends the message, flushes and hands the inner writer back.
     ///
-    /// Call it only when everything was written that should be.
+    /// Call it only when everything was written that should be, and on a writer that blocks: one
+    /// that answers [`WouldBlock`](io::ErrorKind::WouldBlock) here has lost the message.
     ///
     /// # Errors
     /// [`Io`](crate::ErrorKind::Io) if the inner writer fails; as for
@@ -55,8 +56,13 @@ impl<E: Engine, W: Write> Writer<E, W> {
         self.drain().map_err(Error::from_io)?;
         self.engine.finish()?;
         self.drain().map_err(Error::from_io)?;
-        self.inner.flush().map_err(Error::from_io)?;
-        Ok(self.inner)
+        loop {
+            match self.inner.flush() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::from_io(error)),
+                Ok(()) => return Ok(self.inner),
+            }
+        }
     }
 
     fn drain(&mut self) -> io::Result<()> {

@@ -25,7 +25,7 @@ impl<E: Engine, R: AsyncRead> AsyncBufRead for Reader<E, R> {
             match read {
                 // An empty space with no output is an engine that has failed: `finish` says so.
                 Ok(()) if len == 0 => this.engine.finish()?,
-                Ok(()) => this.engine.advance(len)?,
+                Ok(()) => this.engine.advance(len).inspect_err(|_| this.engine.abort())?,
                 Err(error) => {
                     this.engine.abort();
                     return Poll::Ready(Err(error));
@@ -131,7 +131,7 @@ impl<E: Engine, W: AsyncWrite> AsyncWrite for Writer<E, W> {
             self.project().engine.abort();
             return Poll::Ready(Err(Error::new(
                 ErrorKind::Closed,
-                "shut down without `finish_async`, so the message has no end and does not open",
+                "shut down without `finish_async`, so the message has no end and is not vouched for",
             )
             .into()));
         }

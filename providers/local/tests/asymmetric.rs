@@ -224,7 +224,8 @@ async fn signing_pins_the_version_and_heeds_its_state() {
     assert_eq!(local.sign(&first, &input).await.unwrap_err().kind(), ErrorKind::Destroyed);
     assert_eq!(local.public_keys().await.unwrap().len(), 1);
 
-    let unknown = PublicKey { version: KeyVersion::parse("3").unwrap(), ..first.clone() };
+    let mut unknown = first.clone();
+    unknown.version = KeyVersion::parse("3").unwrap();
     assert_eq!(local.sign(&unknown, &input).await.unwrap_err().kind(), ErrorKind::NotFound);
     // Another process rotates; the new version can be signed with at once.
     place.store.rotate("k", &Protection::None).unwrap();

@@ -1,7 +1,7 @@
 //! Batches and direct messages.
 
 use super::*;
-use crate::{Encrypt as _, envelope::BatchItem};
+use crate::{Encrypt as _, envelope::BatchItem, provider::UnwrapPolicy};
 
 fn row(n: usize) -> EncryptionContext {
     EncryptionContext::from_pairs([("row", n.to_string())]).unwrap()
@@ -126,4 +126,53 @@ async fn neither_mode_opens_the_other() {
     assert_eq!(kind(fake.decrypt(&wrapped, &tenant()).await), ErrorKind::NotAuthentic);
     let payload = fake.encrypt(&[7; 32], &tenant()).await.unwrap();
     assert_eq!(kind(fake.unwrap_data_key(&payload, &tenant()).await), ErrorKind::NotAuthentic);
+}
+
+#[tokio::test]
+async fn a_key_that_binds_nothing_is_no_key_for_direct_messages() {
+    // Its provider offers direct mode, by another key: the frame must not choose this one.
+    let mut rsa = Fake::new("a");
+    rsa.policy = UnwrapPolicy::public_key(WrapAlgorithm::RsaOaep256, true);
+    let (_, wrapped) = rsa.generate_data_key(&tenant()).await.unwrap();
+    let name = b"a";
+    let frame = [
+        &b"bulld\x01"[..],
+        &tenant().encode(),
+        &[4],
+        b"fake",
+        &[0, 1],
+        name,
+        &u32::try_from(wrapped.blob.len()).unwrap().to_be_bytes(),
+        &wrapped.blob,
+    ]
+    .concat();
+    let opened = rsa.decrypt_direct(&frame, &Context::from(tenant())).await;
+    assert_eq!(kind(opened), ErrorKind::Unsupported);
+    let aes = Fake::new("a");
+    assert_eq!(
+        kind(aes.decrypt_direct(&frame, &Context::from(tenant())).await),
+        ErrorKind::NotAuthentic
+    );
+}
+
+#[tokio::test]
+async fn pairs_of_the_librarys_own_do_not_come_in_by_the_back_door() {
+    let fake = Fake::new("a");
+    let stored = EncryptionContext::from_ordered([Ok(("bulla.z".into(), "1".into()))]).unwrap();
+    let context = Context::from(stored);
+    assert_eq!(kind(fake.seal(b"x", &context).await), ErrorKind::InvalidInput);
+    assert_eq!(kind(fake.encrypt_direct(b"x", &context).await), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn debug_output_shows_neither_plaintext_nor_values() {
+    let fake = Fake::new("a");
+    let item = row(7);
+    let batch = format!("{:?}", BatchItem { plaintext: b"4111", item_context: &item });
+    assert!(!batch.contains("52") && !batch.contains("4111"), "{batch}");
+    let sealed = fake.seal(b"x", &context()).await.unwrap();
+    let (head, _) = Head::split(&sealed).unwrap();
+    let text = format!("{head:?}");
+    assert!(text.contains("tenant") && !text.contains("acme"), "{text}");
+    assert!(!text.contains("97, 99, 109, 101"), "{text}");
 }

@@ -131,3 +131,26 @@ async fn renewal_converges_and_never_costs_the_plaintext() {
     assert_eq!(&*new.open(&again, &context()).await.unwrap(), b"hello");
     assert_eq!(kind(old.open(&again, &context()).await), ErrorKind::NoRecipient);
 }
+
+#[tokio::test]
+async fn renewal_stores_what_was_stored_and_no_more() {
+    let (old, new) = (Fake::new("a"), Fake::new("b"));
+    let opener = Opener::new([&old, &new]);
+    let sealer = Sealer::new(&new).unwrap();
+    let sealed = old.seal(b"x", &context()).await.unwrap();
+    // To open, the split does not matter, and this caller gives all pairs as key context.
+    let flat = Context::new().with_key("tenant", "acme").unwrap().with_key("row", "7").unwrap();
+    let renewed = reencrypt(&opener, &sealer, &sealed, &flat).await.unwrap();
+    let stored = std::sync::Mutex::new(Vec::new());
+    let write = |bytes| {
+        *stored.lock().unwrap() = bytes;
+        async { Ok::<_, Error>(()) }
+    };
+    let (_, renewal) = opener.open_and_renew(&sealed, &flat, &sealer, write).await.unwrap();
+    assert!(matches!(renewal, Renewal::Renewed));
+    for bytes in [renewed, stored.into_inner().unwrap()] {
+        let (head, _) = Head::split(&bytes).unwrap();
+        assert_eq!(head.header().stored_context(), context().key());
+        assert_eq!(&*new.open(&bytes, &context()).await.unwrap(), b"x");
+    }
+}

@@ -296,12 +296,142 @@ async fn engines_say_when_they_are_misused() {
         Encryptor::new(sealer(&fake, Suite::default()).begin(&context()).await.unwrap());
     assert_eq!(engine.push(b"x").unwrap(), 0, "the header must be carried away first");
     assert_eq!(kind(engine.finish()), ErrorKind::InvalidInput);
+    assert_eq!(kind(engine.advance(1)), ErrorKind::InvalidInput, "there is no space yet");
     engine.consume(usize::MAX);
     assert_eq!(kind(engine.advance(CHUNK + 1)), ErrorKind::InvalidInput);
+    assert_eq!(engine.space().len(), CHUNK);
+    engine.advance(CHUNK).unwrap();
+    // Output is pending: what is in the buffer then is an earlier chunk, and is no input.
+    assert!(engine.space().is_empty());
+    assert_eq!(kind(engine.advance(3)), ErrorKind::InvalidInput);
+    assert_eq!(engine.output().len(), CHUNK + 16, "and the output is as it was");
+    engine.consume(usize::MAX);
     engine.finish().unwrap();
     assert!(!engine.is_done());
     engine.consume(usize::MAX);
     assert!(engine.is_done());
     assert_eq!(kind(engine.push(b"x")), ErrorKind::Closed);
     assert_eq!(kind(engine.finish()), ErrorKind::Closed);
+}
+
+/// A reader that breaks its contract: it says that it read more than there was room for.
+struct Liar(usize);
+
+impl Read for Liar {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0 += 1;
+        Ok(if self.0 == 1 { buf.len() + 1 } else { 0 })
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_lies_ends_it_for_good() {
+    let fake = Fake::new("a");
+    let begun = sealer(&fake, Suite::default()).begin(&context()).await.unwrap();
+    let mut reader = super::super::EncryptReader::new(begun, Liar(0));
+    let mut out = Vec::new();
+    assert!(Read::read_to_end(&mut reader, &mut out).is_err());
+    assert!(Read::read_to_end(&mut reader, &mut out).is_err());
+    assert!(fake.open(&out, &context()).await.is_err());
+}
+
+/// Is interrupted, then would block, then does a little, over and over.
+struct Halting<T>(T, usize);
+
+impl<T> Halting<T> {
+    fn turn(&mut self) -> io::Result<()> {
+        self.1 += 1;
+        match self.1 % 3 {
+            1 => Err(io::ErrorKind::Interrupted.into()),
+            2 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<R: Read> Read for Halting<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.turn()?;
+        self.0.read(buf)
+    }
+}
+
+impl<W: Write> Write for Halting<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.turn()?;
+        let len = buf.len().min(30_000);
+        self.0.write(&buf[..len])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[tokio::test]
+async fn interruptions_and_would_block_cost_nothing() {
+    let fake = Fake::new("a");
+    let plain = plaintext(3 * CHUNK + 5);
+    let again = |error: &io::Error| {
+        matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+    };
+    let begun = sealer(&fake, Suite::default()).begin(&context()).await.unwrap();
+    let mut reader = super::super::EncryptReader::new(begun, Halting(&plain[..], 0));
+    let mut sealed = Vec::new();
+    let mut buf = [0; 5000];
+    assert_eq!(Read::read(&mut reader, &mut []).unwrap(), 0, "an empty read is no end");
+    loop {
+        match Read::read(&mut reader, &mut buf) {
+            Ok(0) => break,
+            Ok(len) => sealed.extend_from_slice(&buf[..len]),
+            Err(error) => assert!(again(&error)),
+        }
+    }
+    assert!(*fake.open(&sealed, &context()).await.unwrap() == plain);
+
+    let begun = sealer(&fake, Suite::default()).begin(&context()).await.unwrap();
+    let mut writer = EncryptWriter::new(begun, Halting(Vec::new(), 0));
+    let mut rest = &plain[..];
+    while !rest.is_empty() {
+        match Write::write(&mut writer, rest) {
+            Ok(len) => rest = &rest[len..],
+            Err(error) => assert!(again(&error)),
+        }
+    }
+    while let Err(error) = Write::flush(&mut writer) {
+        assert!(again(&error));
+    }
+    // A writer for `finish` must block; by now it has only the last chunk to take.
+    writer.inner.1 = 2;
+    let Halting(sealed, _) = writer.finish().unwrap();
+    assert!(*fake.open(&sealed, &context()).await.unwrap() == plain);
+}
+
+#[tokio::test]
+async fn a_writer_that_takes_nothing_is_an_error() {
+    struct Shut;
+    impl Write for Shut {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let fake = Fake::new("a");
+    let begun = sealer(&fake, Suite::default()).begin(&context()).await.unwrap();
+    let mut writer = EncryptWriter::new(begun, Shut);
+    let error = Write::write(&mut writer, b"x").unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::WriteZero);
+    assert_eq!(kind(writer.finish().map(drop)), ErrorKind::Io);
+}
+
+#[tokio::test]
+async fn our_own_errors_come_through_other_streams() {
+    let fake = Fake::new("a");
+    let own = io::Error::from(Error::not_authentic());
+    let pieces = stream::iter([Err::<Bytes, _>(own)]);
+    let stream = sealer(&fake, Suite::default()).encrypt_stream(pieces, &context()).await;
+    let items: Vec<_> = stream.unwrap().collect().await;
+    assert_eq!(items.last().unwrap().as_ref().unwrap_err().kind(), ErrorKind::NotAuthentic);
 }

@@ -136,11 +136,7 @@ impl CryptoProvider for Local {
 
     fn opens(&self, key: &KeyName) -> Option<UnwrapPolicy> {
         // A closed provider still claims its keys, so that the call that follows says `Closed`.
-        self.keys.opens(key).then_some(UnwrapPolicy {
-            algorithm: WrapAlgorithm::Native,
-            authenticates: true,
-            accept_public_key_wraps: false,
-        })
+        self.keys.opens(key).then_some(UnwrapPolicy::authenticated(WrapAlgorithm::Native))
     }
 
     fn is_current(&self, wrapped: &Wrapped) -> bool {

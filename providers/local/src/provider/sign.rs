@@ -90,12 +90,10 @@ fn all_public_keys(keys: &Keys) -> Result<Vec<PublicKey>> {
 }
 
 fn public_key(bound: &Bound, version: u32, state: StoredState) -> Result<PublicKey> {
-    Ok(PublicKey {
-        key: bound.name().clone(),
-        version: KeyVersion::parse(&version.to_string())?,
-        state: state.into(),
-        current: version == bound.entry().state.current,
-        algorithms: bound.entry().key_type().signing_algorithms().to_vec(),
-        spki: bound.public(version)?,
-    })
+    let number = KeyVersion::parse(&version.to_string())?;
+    let mut key = PublicKey::new(bound.name().clone(), number, bound.public(version)?);
+    key.state = state.into();
+    key.current = version == bound.entry().state.current;
+    key.algorithms = bound.entry().key_type().signing_algorithms().to_vec();
+    Ok(key)
 }
