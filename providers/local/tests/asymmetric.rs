@@ -17,8 +17,8 @@ use std::{
 
 use aws_lc_rs::signature::{self as lc, UnparsedPublicKey, VerificationAlgorithm};
 use bulla::{
-    Context, CryptoProvider, CryptoProviderExt, ErrorKind, KeyVersion, PublicKey, Sign,
-    SigningAlgorithm, SigningInput, provider::ContextBinding, provider::KeyState,
+    Context, CryptoProvider, CryptoProviderExt, ErrorKind, KeyVersion, Sign, SigningAlgorithm,
+    SigningInput, provider::ContextBinding, provider::KeyState,
 };
 use bulla_local::{ExportFormat, KeyType, Local, Passphrase, Protection, Store};
 use proptest::prelude::*;
