@@ -41,6 +41,8 @@ pub enum ErrorKind {
     PendingDeletion,
     /// The key's material is gone for good.
     Destroyed,
+    /// What the provider keeps on its own side, such as a file of a key store, is damaged.
+    Damaged,
     /// The provider asks to slow down.
     Throttled,
     /// A quota that waiting a moment won't refill.
@@ -82,6 +84,7 @@ impl ErrorKind {
             Self::Disabled => "disabled",
             Self::PendingDeletion => "key pending deletion",
             Self::Destroyed => "key destroyed",
+            Self::Damaged => "damaged",
             Self::Throttled => "throttled",
             Self::QuotaExceeded => "quota exceeded",
             Self::Unavailable => "provider unavailable",
