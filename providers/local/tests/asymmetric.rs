@@ -423,12 +423,12 @@ const RFC8037: &str = r#"{"kty":"OKP","crv":"Ed25519",
     "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
     "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
-/// RFC 7517, appendix A.2.
+/// RFC 7517, appendix A.2, where `use` is `enc`.
 const RFC7517: &str = r#"{"kty":"EC","crv":"P-256",
     "x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
     "y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
     "d":"870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE",
-    "use":"enc","kid":"1"}"#;
+    "use":"sig","kid":"1"}"#;
 
 #[tokio::test]
 async fn published_keys_give_published_signatures() {
@@ -494,6 +494,44 @@ fn contradictory_and_foreign_jwks_are_refused() {
         refuse(&rsa.replacen(&from, &to, 1), ErrorKind::InvalidInput);
     }
     refuse(&rsa.replacen("{", "{\"oth\":[],", 1), ErrorKind::Unsupported);
+}
+
+#[test]
+fn jwks_for_another_use_are_refused() {
+    let place = place();
+    let with = |jwk: &str, members: &str| jwk.replacen('{', &format!("{{{members},"), 1);
+    let ec = RFC7517.replace("\"use\":\"sig\",", "");
+    place.store.create_key("rsa", KeyType::Rsa2048, &Protection::None).unwrap();
+    let rsa = place.private("rsa", ExportFormat::Jwk);
+    for (at, (jwk, members)) in [
+        (&*ec, r#""alg":"ES256""#),
+        (&ec, r#""key_ops":["sign"]"#),
+        (&ec, r#""use":"sig","key_ops":["verify","sign"]"#),
+        (RFC8037, r#""alg":"EdDSA""#),
+        (RFC8037, r#""alg":"Ed25519""#),
+        (&rsa, r#""alg":"RS256""#),
+        (&rsa, r#""alg":"PS512""#),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        place.import(&format!("good-{at}"), with(jwk, members).as_bytes()).unwrap();
+    }
+    for (jwk, members) in [
+        (&*ec, r#""alg":"ES384""#),
+        (&ec, r#""alg":"ECDH-ES""#),
+        (&ec, r#""use":"enc""#),
+        (&ec, r#""key_ops":["deriveKey"]"#),
+        (&ec, r#""key_ops":["verify"]"#),
+        (&ec, r#""key_ops":["sign","deriveBits"]"#),
+        (RFC8037, r#""alg":"ES256""#),
+        (&rsa, r#""alg":"RSA-OAEP-256""#),
+        (&rsa, r#""use":"enc""#),
+        (&rsa, r#""key_ops":["decrypt"]"#),
+    ] {
+        let refused = place.import("bad", with(jwk, members).as_bytes());
+        assert_eq!(refused, Err(ErrorKind::InvalidInput), "{members}");
+    }
 }
 
 #[test]

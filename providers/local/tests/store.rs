@@ -319,6 +319,45 @@ fn a_protected_key_needs_its_passphrase() {
 }
 
 #[test]
+fn an_aes_jwk_for_another_use_is_refused() {
+    let (_dir, store) = new_store();
+    let import = |name: &str, members: &str| {
+        let k = "AqNw6K9Jm1UA8AKqbXV9TFlCBOqQgBN5zly2sFgvcl8";
+        let jwk = format!(r#"{{"kty":"oct","k":"{k}"{members}}}"#);
+        store.import(name, jwk.as_bytes(), &Protection::None)
+    };
+    let good = [
+        "",
+        r#","alg":"A256GCM""#,
+        r#","alg":"A256GCMKW","use":"enc""#,
+        r#","alg":"A256KW","key_ops":["wrapKey","unwrapKey"]"#,
+        r#","alg":"dir","key_ops":["decrypt","encrypt"]"#,
+        r#","key_ops":["decrypt","encrypt","wrapKey","unwrapKey"],"kid":"1","ext":true"#,
+    ];
+    for (at, members) in good.into_iter().enumerate() {
+        import(&format!("good-{at}"), members).unwrap();
+    }
+    for members in [
+        r#","alg":"HS256""#,
+        r#","alg":"A128GCM""#,
+        r#","alg":"""#,
+        r#","use":"sig""#,
+        r#","key_ops":[]"#,
+        r#","key_ops":["sign","verify"]"#,
+        r#","key_ops":["decrypt"]"#,
+        r#","key_ops":["encrypt","wrapKey"]"#,
+        r#","key_ops":["encrypt","decrypt","deriveKey"]"#,
+        r#","alg":1"#,
+        r#","key_ops":"encrypt""#,
+    ] {
+        let error = import("bad", members).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{members}");
+    }
+    let error = import("bad", r#","alg":"HS256""#).unwrap_err();
+    assert!(error.message().contains("\"alg\""), "{error}");
+}
+
+#[test]
 fn the_default_is_bulla_home_or_the_data_directory() {
     let ask = |bulla_home: Option<&str>| {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
