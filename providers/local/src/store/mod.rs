@@ -35,9 +35,10 @@ use layout::{KeyFile, KeyFormat, MAX_FILE, damaged};
 /// a name.
 ///
 /// # Security
-/// Directories have mode 0700 and files 0600. A store, key or file that group or others may
-/// touch is refused with [`ErrorKind::Denied`], as is a symbolic link inside the store. On systems
-/// other than Unix, permissions are not checked: keep the store in a private directory.
+/// Directories have mode 0700 and files 0600. A store, key or file that belongs to another user
+/// than the one the program runs as, or that group or others may touch, is refused with
+/// [`ErrorKind::Denied`], as is a symbolic link inside the store. On systems other than Unix,
+/// owners and permissions are not checked: keep the store in a private directory.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
