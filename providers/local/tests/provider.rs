@@ -292,6 +292,38 @@ async fn rotation_keeps_the_protection() {
     assert!(!store.key("orders").unwrap().versions[1].protected);
 }
 
+#[test]
+fn rotation_never_drops_the_protection() {
+    let (_dir, store) = new_store();
+    let [right, other] = ["right", "other"].map(|text| Passphrase::new(text.to_owned()));
+    let protection = Protection::Passphrase(right.clone());
+    // Protected since this provider, which knows no passphrase, was built.
+    let unaware = orders(&store);
+    store.rotate("orders", &protection).unwrap();
+    let error = unaware.rotate().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.message().contains("LocalBuilder::passphrase"), "{error}");
+
+    let build = |passphrases: &[&Passphrase]| {
+        let builder = Local::builder(store.clone()).open_all().also_open("orders");
+        passphrases.iter().fold(builder, |b, p| b.passphrase((*p).clone()))
+    };
+    let sealing = |passphrases: &[&Passphrase]| build(passphrases).sealing_key("orders").build();
+    sealing(&[&other, &right]).unwrap().rotate().unwrap();
+    let record = store.key("orders").unwrap();
+    assert_eq!(record.current, 3);
+    assert!(record.versions[2].protected);
+    // The passphrase of version 3 is the one of version 2, not the first one given.
+    sealing(&[&right]).unwrap();
+    assert_eq!(sealing(&[&other]).unwrap_err().kind(), ErrorKind::NotAuthentic);
+
+    // The current version gets another passphrase while the provider runs.
+    let local = sealing(&[&right]).unwrap();
+    store.rotate("orders", &Protection::Passphrase(other)).unwrap();
+    assert_eq!(local.rotate().unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(store.key("orders").unwrap().current, 4);
+}
+
 #[tokio::test]
 async fn a_closed_provider_says_so() {
     let (_dir, store) = new_store();

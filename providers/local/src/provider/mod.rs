@@ -18,7 +18,7 @@ use bulla::{
 
 pub use builder::LocalBuilder;
 
-use crate::{passphrase::Protection, store::Store};
+use crate::store::Store;
 use bound::{Bound, Chosen, Secret};
 use ring::Keys;
 
@@ -50,12 +50,14 @@ impl Local {
 
     /// Adds a version to the sealing key and seals with it from now on. Returns its version.
     ///
-    /// The new version is protected by the first passphrase given if the current one is protected.
-    /// Calls under way end as they began; none fails. Blocks: files, and Argon2id for a protected
-    /// key.
+    /// If the version that is current then, perhaps made by another process, is protected, the new
+    /// one is protected by the same passphrase. Calls under way end as they began; none fails.
+    /// Blocks: files, and Argon2id for a protected key.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] if no sealing key is bound; otherwise as for [`Store::rotate`].
+    /// [`ErrorKind::Unsupported`] if no sealing key is bound; [`ErrorKind::InvalidInput`] if the
+    /// current version is protected by a passphrase that this provider was not given; otherwise as
+    /// for [`Store::rotate`].
     pub fn rotate(&self) -> Result<KeyVersion> {
         let key = self.sealing.as_ref().ok_or_else(no_sealing_key);
         key.and_then(|key| self.rotate_key(key))
@@ -74,14 +76,9 @@ impl Local {
 
     fn rotate_key(&self, key: &KeyName) -> Result<KeyVersion> {
         let ring = self.keys.ring()?;
-        let entry = self.keys.bound(key)?.entry().clone();
-        let passphrase = ring.passphrases.first();
-        let protection = match passphrase.filter(|_| entry.is_protected(entry.state.current)) {
-            Some(passphrase) => Protection::Passphrase(passphrase.clone()),
-            None => Protection::None,
-        };
-        let record = self.keys.store().rotate(key.id(), &protection)?;
-        self.keys.refresh(key)?;
+        let record = self.keys.store().rotate_as_before(key.id(), &ring.passphrases)?;
+        // It is done. If the state can't be read again now, the next call tries that too.
+        let _ = self.keys.refresh(key);
         KeyVersion::parse(&record.current.to_string())
     }
 

@@ -114,6 +114,37 @@ impl Entry {
         Ok(())
     }
 
+    /// How the current version is protected, with the one of these passphrases that opens it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if it is protected and none of them does.
+    pub(super) fn current_protection(&self, passphrases: &[Passphrase]) -> Result<Protection> {
+        let version = self.state.current;
+        if !self.is_protected(version) {
+            return Ok(Protection::None);
+        }
+        let id = self.id();
+        if self.listed(version)?.state == StoredState::Destroyed {
+            let message = format!(
+                "version {version} of key {id} was destroyed, and nothing is left to check a \
+                 passphrase with; give one with `Store::rotate`"
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        for passphrase in passphrases {
+            match self.material(version, std::slice::from_ref(passphrase)) {
+                Ok(_) => return Ok(Protection::Passphrase(passphrase.clone())),
+                Err(error) if error.kind() == ErrorKind::NotAuthentic => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let message = format!(
+            "version {version} of key {id} is protected by a passphrase that was not given; give \
+             it with `LocalBuilder::passphrase`"
+        );
+        Err(Error::new(ErrorKind::InvalidInput, message))
+    }
+
     /// One above every version listed and every file there is: a file that a crash or an older
     /// `state.json` left unlisted is never overwritten.
     fn next_version(&self) -> Result<u32> {
