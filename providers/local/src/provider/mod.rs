@@ -83,7 +83,8 @@ impl Local {
     }
 
     /// Reads the state of every key again, and with
-    /// [`open_all`](LocalBuilder::open_all) takes up new keys. Blocks on files.
+    /// [`open_all`](LocalBuilder::open_all) takes up new keys. Versions that no passphrase opened
+    /// are tried again when they are needed. Blocks on files.
     ///
     /// # Errors
     /// [`ErrorKind::Closed`] after closing; otherwise what was wrong with the store. The keys stay

@@ -115,7 +115,7 @@ impl Keys {
     pub(super) fn reload(&self) -> Result<()> {
         let known: Vec<_> = self.ring()?.keys.keys().cloned().collect();
         for key in &known {
-            self.refresh(key)?;
+            self.refresh(key)?.forget_refused();
         }
         if !self.open_all {
             return Ok(());

@@ -171,9 +171,23 @@ impl Entry {
     /// Reads the material of a version, whatever its state; the first passphrase that fits opens
     /// it.
     pub(crate) fn material(&self, version: u32, passphrases: &[Passphrase]) -> Result<Material> {
+        self.material_in(&self.read_version(version)?, version, passphrases)
+    }
+
+    /// What the file of a version holds.
+    pub(crate) fn read_version(&self, version: u32) -> Result<Zeroizing<Vec<u8>>> {
+        existing(&self.version_path(version), MAX_FILE)
+    }
+
+    /// The material in a file that was read before.
+    pub(crate) fn material_in(
+        &self,
+        content: &[u8],
+        version: u32,
+        passphrases: &[Passphrase],
+    ) -> Result<Material> {
         let path = self.version_path(version);
-        let content = existing(&path, MAX_FILE)?;
-        let file = self.parse_version(&path, &content, version)?;
+        let file = self.parse_version(&path, content, version)?;
         let stored = from_base64(file.material).map_err(|e| damaged(&path, e.message()))?;
         let secret = match &file.protection {
             FileProtection::None => stored,
