@@ -534,6 +534,49 @@ fn jwks_for_another_use_are_refused() {
     }
 }
 
+#[tokio::test]
+async fn another_public_key_in_the_file_is_not_served() {
+    let place = place();
+    let passphrase = Passphrase::new("p".to_owned());
+    for protection in [Protection::None, Protection::Passphrase(passphrase.clone())] {
+        let store = Store::at(place.dir.path().join(format!("{protection:?}")));
+        let id = store.create_key("k", KeyType::P256, &protection).unwrap().id;
+        let evil = store.create_key("evil", KeyType::P256, &Protection::None).unwrap().id;
+        let path = |id: &str| store.path().join("keys").join(id).join("v1.json");
+        let read = |id: &str| -> serde_json::Value {
+            serde_json::from_slice(&fs::read(path(id)).unwrap()).unwrap()
+        };
+        let good = store.export_public("k", None, ExportFormat::Pem).unwrap();
+        let local = Local::builder(store.clone()).signing_key("k");
+        let local = local.passphrase(passphrase.clone()).build().unwrap();
+        let mut file = read(&id);
+        file["public"] = read(&evil)["public"].clone();
+        fs::write(path(&id), file.to_string()).unwrap();
+
+        // The provider loaded the pair before, and asks it.
+        let served = local.public_keys().await.unwrap().remove(0);
+        let input = SigningInput::new(SigningAlgorithm::Es256, b"m");
+        let signature = local.sign(&served, &input).await.unwrap();
+        let public = UnparsedPublicKey::new(verifier(SigningAlgorithm::Es256), &served.spki);
+        public.verify(b"m", signature.as_bytes()).unwrap();
+        let exported = store.export_public("k", None, ExportFormat::Pem);
+        match protection {
+            Protection::None => assert_eq!(exported.unwrap_err().kind(), ErrorKind::InvalidInput),
+            // Nothing to compare with, short of the passphrase.
+            Protection::Passphrase(_) => assert_ne!(exported.unwrap(), good),
+        }
+
+        // A disabled version is never loaded, and yet not taken on trust unless it is protected.
+        store.set_state("k", None, KeyState::Disabled).unwrap();
+        let local = Local::builder(store).also_open("k").signing_key("evil").build().unwrap();
+        let served = local.public_keys().await;
+        match protection {
+            Protection::None => assert_eq!(served.unwrap_err().kind(), ErrorKind::InvalidInput),
+            Protection::Passphrase(_) => assert_eq!(served.unwrap().len(), 2),
+        }
+    }
+}
+
 #[test]
 fn a_file_with_another_public_key_or_type_is_refused() {
     let place = place();

@@ -154,8 +154,12 @@ impl Bound {
         Ok(())
     }
 
-    /// The public key of a version, from its file unless it was read before.
+    /// The public key of a version: of the pair in memory, or else from its file unless it was
+    /// read before.
     pub(super) fn public(&self, version: u32) -> Result<Vec<u8>> {
+        if let Some(secret) = self.secrets.get(&version).and_then(|slot| slot.secret.get()) {
+            return secret.pair()?.spki();
+        }
         let mut publics = self.publics.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(public) = publics.get(&version) {
             return Ok(public.clone());

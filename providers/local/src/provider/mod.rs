@@ -34,6 +34,10 @@ const MAX_DIRECT_LEN: usize = 4096;
 ///
 /// # Security
 /// Secrets are wiped when the provider is closed or dropped, once calls under way have ended.
+///
+/// [`public_keys`](bulla::Sign::public_keys) gives what belongs to the private keys, with one
+/// exception: of a protected version that was not loaded (one that is neither current nor was signed
+/// with), it gives what the file says, and whoever may write to the store may have changed that.
 pub struct Local {
     label: Arc<str>,
     capabilities: Capabilities,

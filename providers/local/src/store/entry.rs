@@ -200,7 +200,7 @@ impl Entry {
     }
 
     /// Reads the public key of a version, as SubjectPublicKeyInfo. Needs no passphrase, and so
-    /// can't tell whether it is the one of the material.
+    /// can't tell for a protected version whether it is the one of the material.
     pub(crate) fn public(&self, version: u32) -> Result<Vec<u8>> {
         if self.key_type().seals() {
             let message = format!("key {} is an AES key: it has no public key", self.id());
@@ -209,6 +209,9 @@ impl Entry {
         let path = self.version_path(version);
         let content = existing(&path, MAX_FILE)?;
         let file = self.parse_version(&path, &content, version)?;
+        if file.protection.kind() == ProtectionKind::None {
+            self.material_in(&content, version, &[])?;
+        }
         let public =
             stored_public(&file, &path)?.ok_or_else(|| damaged(&path, "`public` is missing"))?;
         public_members(self.key_type(), &public).map_err(|e| blame(&path, e))?;

@@ -72,8 +72,14 @@ impl Store {
     /// The public key of a version, or of the current one: SubjectPublicKeyInfo as PEM, or a JWK.
     /// Needs no passphrase.
     ///
+    /// # Security
+    /// Of a protected version, it is what the file says: whoever may write to the store can put
+    /// another public key there, and only a program that has the passphrase notices. Otherwise it is
+    /// checked against the private key.
+    ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for an AES key, which has none; [`ErrorKind::Unsupported`] in a
+    /// [`ErrorKind::InvalidInput`] for an AES key, which has none, or if the public key is not the
+    /// private key's; [`ErrorKind::Unsupported`] in a
     /// build without the feature `aws-lc-rs`; [`ErrorKind::NotFound`] or [`ErrorKind::Destroyed`]
     /// if the version is not there.
     pub fn export_public(
