@@ -159,7 +159,10 @@ impl CryptoProvider for Local {
 
     async fn describe_keys(&self) -> Vec<(KeyName, Result<KeyInfo>)> {
         let keys = Arc::clone(&self.keys);
-        let described = blocking(move || Ok(describe(&keys))).await.unwrap_or_default();
+        let described = blocking(move || Ok(describe(&keys))).await.unwrap_or_else(|error| {
+            let names = self.keys.names().into_keys();
+            names.map(|name| (name, Err(error.clone()))).collect()
+        });
         let tell = |(name, info)| (name, self.tell(Operation::DescribeKeys, info));
         described.into_iter().map(tell).collect()
     }
@@ -205,8 +208,13 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     match tokio::runtime::Handle::try_current() {
         Err(_) => work(),
-        Ok(runtime) => runtime.spawn_blocking(work).await.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Unavailable, "the async runtime is shutting down"))
+        Ok(runtime) => runtime.spawn_blocking(work).await.unwrap_or_else(|error| {
+            // Without the panic's words: they may quote a secret.
+            Err(if error.is_panic() {
+                Error::new(ErrorKind::Internal, "a task of the local key store panicked")
+            } else {
+                Error::new(ErrorKind::Unavailable, "the async runtime is shutting down")
+            })
         }),
     }
 }
@@ -238,5 +246,24 @@ impl fmt::Debug for Local {
             .field("sealing", &self.sealing)
             .field("signing", &self.signing)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_fault_and_a_shutdown_is_not() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let panics = blocking(|| -> Result<()> { panic!("as the test wants it") });
+        let error = runtime.block_on(panics).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal);
+        assert!(!error.message().contains("as the test wants it"));
+
+        let handle = runtime.handle().clone();
+        runtime.shutdown_background();
+        let error = handle.block_on(blocking(|| Ok(()))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
     }
 }
