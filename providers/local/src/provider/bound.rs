@@ -94,6 +94,10 @@ impl Bound {
         &self.entry
     }
 
+    pub(super) fn lists(&self, version: u32) -> bool {
+        self.entry.state.version(version).is_some()
+    }
+
     pub(super) fn freshness(&self) -> &Freshness {
         &self.freshness
     }

@@ -30,7 +30,14 @@ const MAX_DIRECT_LEN: usize = 4096;
 ///
 /// Changes that other processes make are noticed: before a key is used, its `state.json` is read
 /// again if the last time was over a second ago. If that fails, sealing and signing fail with it,
-/// since what is sealed now might never be opened; opening goes on with what is in memory.
+/// since what is sealed now might never be opened. Opening goes on with what is in memory if the
+/// store is out of reach ([`ErrorKind::Io`], [`ErrorKind::NotFound`]), until 60 seconds after the
+/// last success: that long, a version disabled meanwhile may go on opening. With a store that is
+/// damaged or open to others, opening fails at once. Until the state is read again,
+/// [`availability`](CryptoProvider::availability) is [`Availability::Degraded`].
+///
+/// A record that names a version not known yet makes the state be read at once, but not more often
+/// than once a second for each key.
 ///
 /// # Security
 /// Secrets are wiped when the provider is closed or dropped, once calls under way have ended.
@@ -154,7 +161,13 @@ impl CryptoProvider for Local {
     }
 
     fn availability(&self) -> Availability {
-        if self.keys.is_closed() { Availability::Unavailable } else { Availability::Available }
+        if self.keys.is_closed() {
+            Availability::Unavailable
+        } else if self.keys.has_failed() {
+            Availability::Degraded
+        } else {
+            Availability::Available
+        }
     }
 
     async fn describe_keys(&self) -> Vec<(KeyName, Result<KeyInfo>)> {
@@ -172,9 +185,11 @@ impl CryptoProvider for Local {
         let keys = Arc::clone(&self.keys);
         let start = Instant::now();
         let readable = blocking(move || {
-            keys.ring()?;
+            let ring = keys.ring()?;
             keys.store().check()?;
-            bound.iter().try_for_each(|key| keys.bound(key)?.entry().read_state().map(|_| ()))
+            let failed = ring.keys.values().filter(|bound| bound.freshness().has_failed());
+            let failed: Vec<_> = failed.map(|bound| bound.name().clone()).collect();
+            bound.iter().chain(&failed).try_for_each(|key| keys.refresh(key).map(|_| ()))
         });
         self.tell(Operation::Health, readable.await)?;
         Ok(Health::new(start.elapsed()))

@@ -37,7 +37,7 @@ impl Local {
             let message = format!("key {signing} has no version {}", key.version);
             Error::new(ErrorKind::NotFound, message)
         })?;
-        if bound.entry().state.version(version).is_none() {
+        if !bound.lists(version) {
             bound = self.refresh(signing).await?;
         }
         bound.check_active(version)?;
