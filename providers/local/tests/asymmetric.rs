@@ -562,7 +562,7 @@ async fn another_public_key_in_the_file_is_not_served() {
         public.verify(b"m", signature.as_bytes()).unwrap();
         let exported = store.export_public("k", None, ExportFormat::Pem);
         match protection {
-            Protection::None => assert_eq!(exported.unwrap_err().kind(), ErrorKind::InvalidInput),
+            Protection::None => assert_eq!(exported.unwrap_err().kind(), ErrorKind::Damaged),
             // Nothing to compare with, short of the passphrase.
             Protection::Passphrase(_) => assert_ne!(exported.unwrap(), good),
         }
@@ -572,7 +572,7 @@ async fn another_public_key_in_the_file_is_not_served() {
         let local = Local::builder(store).also_open("k").signing_key("evil").build().unwrap();
         let served = local.public_keys().await;
         match protection {
-            Protection::None => assert_eq!(served.unwrap_err().kind(), ErrorKind::InvalidInput),
+            Protection::None => assert_eq!(served.unwrap_err().kind(), ErrorKind::Damaged),
             Protection::Passphrase(_) => assert_eq!(served.unwrap().len(), 2),
         }
     }
@@ -594,7 +594,7 @@ fn a_file_with_another_public_key_or_type_is_refused() {
         file["public"] = public;
         fs::write(&path, file.to_string()).unwrap();
         let error = Local::builder(place.store.clone()).signing_key("k").build().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
     }
     fs::write(&path, whole.to_string()).unwrap();
     place.signer();

@@ -264,7 +264,7 @@ async fn a_damaged_state_stops_opening_too() {
     tokio::time::sleep(STALE).await;
     for _ in 0..3 {
         let kind = local.unwrap_data_key(&wrapped, &tenant("a")).await.unwrap_err().kind();
-        assert_eq!(kind, ErrorKind::InvalidInput);
+        assert_eq!(kind, ErrorKind::Damaged);
         assert_eq!(local.availability(), Availability::Degraded);
     }
     std::fs::write(&state, whole).unwrap();
