@@ -603,8 +603,8 @@ fn a_file_with_another_public_key_or_type_is_refused() {
         key["type"] = other.as_str().into();
         fs::write(&path, key.to_string()).unwrap();
         let error = Local::builder(place.store.clone()).signing_key("k").build().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
         let public = place.store.export_public("k", None, ExportFormat::Pem);
-        assert_eq!(public.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(public.unwrap_err().kind(), ErrorKind::Damaged);
     }
 }

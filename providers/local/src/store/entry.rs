@@ -321,7 +321,7 @@ fn unprotect(
     for passphrase in passphrases {
         match kdf.unprotect(passphrase, place, blob) {
             Err(error) if error.kind() == ErrorKind::NotAuthentic => {}
-            other => return other,
+            other => return other.map_err(|error| blame(path, error)),
         }
     }
     let (kind, message) = if passphrases.is_empty() {

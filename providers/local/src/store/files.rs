@@ -102,7 +102,7 @@ fn unfinished(path: &Path, content: &[u8]) -> Result<(NamedTempFile, PathBuf)> {
 /// # Errors
 /// [`ErrorKind::Denied`] if it is somebody else's, if others have access to it, or if it is
 /// no regular file;
-/// [`ErrorKind::InvalidInput`] if it is longer than `limit`.
+/// [`ErrorKind::Damaged`] if it is longer than `limit`.
 pub(crate) fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let found = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -128,7 +128,7 @@ fn read_checked(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>>
     let len = usize::try_from(opened.len()).unwrap_or(usize::MAX);
     if len > limit {
         let message = format!("{} is longer than {limit} bytes", path.display());
-        return Err(Error::new(ErrorKind::InvalidInput, message));
+        return Err(Error::new(ErrorKind::Damaged, message));
     }
     // Sized for all of it: growing would leave copies behind.
     let mut content = Zeroizing::new(vec![0; len]);
@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(**read(&path, 3).unwrap().unwrap(), *b"one");
         replace(&path, b"three").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
-        assert_eq!(read(&path, 4).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(read(&path, 4).unwrap_err().kind(), ErrorKind::Damaged);
         assert_eq!(list(dir.path()).unwrap(), ["file"]);
         assert!(read(&dir.path().join("none"), 4).unwrap().is_none());
     }
