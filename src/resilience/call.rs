@@ -6,6 +6,7 @@ use tokio::{
     task::unconstrained,
     time::{Instant, sleep, sleep_until},
 };
+use tracing::Instrument;
 
 use super::{
     Resilient,
@@ -26,12 +27,29 @@ pub(super) enum Tries {
 }
 
 impl Resilient {
-    /// Makes a call through all layers.
+    /// Makes a call through all layers, and tells what became of it.
     pub(super) async fn run<'a, T>(
         &'a self,
         operation: Operation,
         tries: Tries,
         call: impl Fn() -> Attempt<'a, Result<T>> + Send,
+    ) -> Result<T> {
+        let mut observed = self.telemetry.begin(operation);
+        let span = observed.span.clone();
+        let layers = self.run_layers(operation, tries, call, &mut observed.attempts);
+        let result = layers.instrument(span).await;
+        observed.end(&result);
+        let state = self.core().breaker.state(Instant::now());
+        self.telemetry.breaker(state);
+        result
+    }
+
+    async fn run_layers<'a, T>(
+        &'a self,
+        operation: Operation,
+        tries: Tries,
+        call: impl Fn() -> Attempt<'a, Result<T>> + Send,
+        attempts: &mut u32,
     ) -> Result<T> {
         let start = Instant::now();
         let permit = self.admit(operation, tries, start)?;
@@ -42,6 +60,7 @@ impl Resilient {
         };
         let (mut attempt, mut now) = (1, start);
         loop {
+            *attempts = attempt;
             let by = deadline.min(now + self.policy.attempt_timeout);
             let error = match within(by, call()).await {
                 Some(Ok(value)) => {

@@ -32,6 +32,7 @@
 mod breaker;
 mod budget;
 mod call;
+mod observe;
 mod policy;
 mod provider;
 #[cfg(test)]
@@ -48,7 +49,7 @@ use tokio::time::Instant;
 pub use breaker::BreakerState;
 pub use policy::{Policy, PolicyBuilder};
 
-use self::{breaker::Breaker, budget::Budget};
+use self::{breaker::Breaker, budget::Budget, observe::Telemetry};
 use crate::{key::KeyName, provider::CryptoProvider};
 
 /// A provider with timeouts, retries and a circuit breaker around it.
@@ -76,6 +77,7 @@ pub struct Resilient {
     core: Mutex<Core>,
     /// The names in the last answer to `describe_keys`.
     known: Mutex<Vec<KeyName>>,
+    telemetry: Telemetry,
 }
 
 struct Core {
@@ -137,6 +139,7 @@ impl Resilient {
             closed: false,
         };
         Self {
+            telemetry: Telemetry::new(provider.label().into()),
             label: provider.label().into(),
             known: Mutex::new(provider.sealing_key().cloned().into_iter().collect()),
             inner: provider,

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use metrics::Counter;
+
 use crate::{
     aead::{Aead, Aes256Gcm, NONCE_LEN, TAG_LEN},
     envelope::{Suite, derive::BodyKeys},
@@ -19,12 +21,14 @@ pub(crate) struct ChunkSealer {
     suite: Suite,
     next: u64,
     ended: bool,
+    bytes: Counter,
 }
 
 impl ChunkSealer {
     pub(crate) fn new(suite: Suite, keys: BodyKeys) -> Self {
         let BodyKeys { aead, base_nonce, commitment: _ } = keys;
-        Self { aead, base_nonce, suite, next: 0, ended: false }
+        let bytes = metrics::counter!("bulla_plaintext_bytes_total", "direction" => "sealed");
+        Self { aead, base_nonce, suite, next: 0, ended: false, bytes }
     }
 
     pub(crate) fn suite(&self) -> Suite {
@@ -45,7 +49,9 @@ impl ChunkSealer {
         #[cfg(test)]
         spent::record(nonce);
         self.ended = plaintext.len() < self.suite.chunk_len();
-        self.aead.seal(&nonce, &[], plaintext, out)
+        self.aead.seal(&nonce, &[], plaintext, out)?;
+        self.bytes.increment(plaintext.len() as u64);
+        Ok(())
     }
 }
 
@@ -54,12 +60,14 @@ pub(crate) struct ChunkOpener {
     aead: Aes256Gcm,
     base_nonce: [u8; NONCE_LEN],
     suite: Suite,
+    bytes: Counter,
 }
 
 impl ChunkOpener {
     pub(crate) fn new(suite: Suite, keys: BodyKeys) -> Self {
         let BodyKeys { aead, base_nonce, commitment: _ } = keys;
-        Self { aead, base_nonce, suite }
+        let bytes = metrics::counter!("bulla_plaintext_bytes_total", "direction" => "opened");
+        Self { aead, base_nonce, suite, bytes }
     }
 
     pub(crate) fn suite(&self) -> Suite {
@@ -75,7 +83,9 @@ impl ChunkOpener {
         {
             return Err(Error::not_authentic());
         }
-        self.aead.open(&nonce(&self.base_nonce, index), &[], sealed, out)
+        self.aead.open(&nonce(&self.base_nonce, index), &[], sealed, out)?;
+        self.bytes.increment(out.len() as u64);
+        Ok(())
     }
 }
 
