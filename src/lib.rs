@@ -10,6 +10,7 @@
 //! | [`EncryptionContext`], [`Context`] | what data belongs to |
 //! | [`KeyUri`], [`KeyName`], [`DataKey`], [`Wrapped`] | keys by name, and secrets |
 //! | [`Sealer`], [`Opener`], [`Header`] | the sealed format |
+//! | [`resilience`] | timeouts, retries and a circuit breaker around any provider |
 //! | [`stream`] | readers, writers, streams, and the engine under them |
 //! | [`aead`] | the seam over AWS-LC and RustCrypto |
 //!
@@ -35,6 +36,7 @@ mod error;
 mod ext;
 mod key;
 pub mod provider;
+pub mod resilience;
 mod signing;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub mod stream;
