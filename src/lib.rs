@@ -11,6 +11,7 @@
 //! | [`KeyUri`], [`KeyName`], [`DataKey`], [`Wrapped`] | keys by name, and secrets |
 //! | [`Registry`] | named providers |
 //! | [`Sealer`], [`Opener`], [`Header`] | the sealed format |
+//! | [`resilience`] | timeouts, retries and a circuit breaker around any provider |
 //! | [`stream`] | readers, writers, streams, and the engine under them |
 //! | [`aead`] | the seam over AWS-LC and RustCrypto |
 //!
@@ -37,6 +38,7 @@ mod ext;
 mod key;
 pub mod provider;
 mod registry;
+pub mod resilience;
 mod signing;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub mod stream;
