@@ -57,6 +57,15 @@ impl Failure {
         Self { code, kind: None, message: Some(message.into()), hints: Vec::new() }
     }
 
+    pub(crate) fn kind(&self) -> Option<ErrorKind> {
+        self.kind
+    }
+
+    /// The message without hints.
+    pub(crate) fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or_default()
+    }
+
     /// Says what it is that failed, such as a file.
     pub(crate) fn at(mut self, name: &str) -> Self {
         self.message = self.message.map(|message| format!("{name}: {message}"));

@@ -36,10 +36,10 @@ impl Passphrases {
         !self.asked.borrow().is_empty()
     }
 
-    /// Adds what sealing to this key takes.
-    pub(crate) fn unlock(&self, builder: LocalBuilder, key: &KeyRecord) -> Outcome<LocalBuilder> {
+    /// What sealing to this key takes.
+    pub(crate) fn for_sealing(&self, key: &KeyRecord) -> Outcome<Vec<Passphrase>> {
         let locked = key.version(key.current).is_some_and(|version| version.protected);
-        Ok(self.for_key(key, locked)?.into_iter().fold(builder, LocalBuilder::passphrase))
+        self.for_key(key, locked)
     }
 
     /// Adds what opening this message takes. Nothing is asked if a key without a passphrase opens

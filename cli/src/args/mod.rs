@@ -20,6 +20,9 @@ use crate::{context::Pair, range::ByteRange, say};
 #[derive(Debug, Parser)]
 #[command(name = "bulla", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
+    /// Read names of keys from this configuration
+    #[arg(long, global = true, value_name = "FILE", display_order = 900)]
+    pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -33,6 +36,9 @@ Examples:
 
 Local keys are in the directory that BULLA_HOME names, or else in your data directory; `bulla keys
 list` says which. Back it up: without its key, nothing opens.
+
+Names for keys are in the configuration: the file that --config or BULLA_CONFIG names, or else
+bulla/bulla.toml in your configuration directory. Where there is one, no key is made unasked.
 
 Exit codes:
   0    done (also if whoever read the output closed the pipe)
@@ -77,8 +83,9 @@ pub(crate) struct Encrypt {
     /// Where to write; `-` for standard output
     #[arg(short, long, value_name = "OUTPUT")]
     pub(crate) output: Option<PathBuf>,
-    /// A key that may open it, such as local:work; give it again for more [default: local:default]
-    #[arg(short, long = "key", value_name = "URI")]
+    /// A key that may open it, such as local:work, or a name from the configuration; give it again
+    /// for more [default: the configuration's, or local:default]
+    #[arg(short, long = "key", value_name = "KEY")]
     pub(crate) keys: Vec<String>,
     /// What the data belongs to: needed to open it, and stored in the file for all to read
     #[arg(short, long, value_name = "NAME=VALUE")]
@@ -102,7 +109,7 @@ pub(crate) struct Encrypt {
 /// appears whole or not at all, with the permissions that your umask gives a new file. To a pipe,
 /// data is written as it is checked: if the exit code is not 0, what came out is not all of it.
 ///
-/// All keys of the local key store are tried.
+/// All keys of the local key store and of the configuration are tried.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -132,8 +139,9 @@ pub(crate) struct Decrypt {
 /// How sealed data is opened, whatever is done with it.
 #[derive(Debug, Args)]
 pub(crate) struct Opening {
-    /// A key that must be there to open with; those of the local key store are tried anyway
-    #[arg(short, long = "key", value_name = "URI")]
+    /// A key that must be there to open with; those of the local key store and of the configuration
+    /// are tried anyway
+    #[arg(short, long = "key", value_name = "KEY")]
     pub(crate) keys: Vec<String>,
     /// What the data belongs to: all pairs that it was sealed under, of both kinds
     #[arg(short, long, value_name = "NAME=VALUE")]
@@ -191,11 +199,11 @@ Examples:
 pub(crate) struct Rewrap {
     /// The sealed file; `-` for standard input, and then to standard output
     pub(crate) file: PathBuf,
-    /// A key that shall open it too; if it does already, its newest version shall
-    #[arg(long, value_name = "URI")]
+    /// A key that shall open it too, by URI or name; if it does already, its newest version shall
+    #[arg(long, value_name = "KEY")]
     pub(crate) add: Vec<String>,
-    /// A key that shall open it no more: a URI, or a recipient as `bulla inspect` shows it
-    #[arg(long, value_name = "URI")]
+    /// A key that shall open it no more: a URI, a name, or a recipient as `bulla inspect` shows it
+    #[arg(long, value_name = "KEY")]
     pub(crate) remove: Vec<String>,
     /// Where to write instead; `-` for standard output
     #[arg(short, long, value_name = "OUTPUT")]

@@ -2,18 +2,19 @@
 
 use std::io::BufReader;
 
-use bulla::{Opener, Rewrap as Change};
+use bulla::Rewrap as Change;
 
 use crate::{
     Session,
     args::Rewrap,
+    config::Config,
     failure::{Failure, Outcome},
     input::{Form, Source},
     opening::{explain, head},
     output::{Plan, Target},
     passphrases::Passphrases,
     progress::Progress,
-    providers::{self, Keys, Provider},
+    providers::{self, Keys, Openers},
     pump::pump,
 };
 
@@ -21,7 +22,8 @@ use crate::{
 const PIECE_LEN: usize = 256 << 10;
 
 pub(crate) fn run(args: Rewrap, session: &Session) -> Outcome<()> {
-    let add = Keys::parse(&args.add)?;
+    let config = Config::load(session.config.as_deref())?;
+    let add = Keys::choose(config.as_ref(), &args.add)?;
     let passphrases = Passphrases::new(&args.passphrases.files, &session.cleanup)?;
     let source = Source::choose(Some(args.file))?;
     let plan = match (args.output, source.path()) {
@@ -38,17 +40,17 @@ pub(crate) fn run(args: Rewrap, session: &Session) -> Outcome<()> {
     }
     let name = sealed.name.clone();
     let old = head(&mut sealed.reader, &name)?;
-    let change =
-        add.recipients(&passphrases)?.into_iter().fold(Change::new(), Change::add_recipient);
+    let add = add.recipients(&passphrases, &session.runtime)?;
+    let change = add.into_iter().fold(Change::new(), Change::add_recipient);
     let change = args.remove.iter().try_fold(change, |change, text| {
-        let key = providers::named_recipient(old.header(), text)?;
-        Ok::<_, Failure>(change.remove_recipient(key))
+        let keys = providers::named_recipients(old.header(), text, config.as_ref())?;
+        Ok::<_, Failure>(keys.into_iter().fold(change, Change::remove_recipient))
     })?;
-    let opener: Opener<Provider> = Keys::default().opener(old.header(), &passphrases)?;
-    let new = session
-        .runtime
-        .block_on(opener.rewrap(&old, &change))
-        .map_err(|error| explain(Failure::from(error).at(&name), &source, passphrases.used()))?;
+    let Openers { opener, unopened } =
+        Keys::choose(config.as_ref(), &[])?.opener(old.header(), &passphrases, &session.runtime)?;
+    let new = session.runtime.block_on(opener.rewrap(&old, &change)).map_err(|error| {
+        explain(Failure::from(error).at(&name), &source, passphrases.used(), unopened)
+    })?;
 
     let mut sink = plan.open(&session.cleanup)?;
     let mut progress = Progress::new(sealed.len, false);

@@ -6,8 +6,10 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod config;
 mod context;
 mod files;
+mod groups;
 mod inspect;
 mod interrupt;
 mod keys;

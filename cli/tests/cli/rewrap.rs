@@ -104,7 +104,7 @@ fn mistakes_change_nothing() {
     let (sandbox, _) = sealed();
     let before = sandbox.read("a.bulla");
     for (args, code, said) in [
-        ("", 2, "<--add <URI>|--remove <URI>>"),
+        ("", 2, "<--add <KEY>|--remove <KEY>>"),
         ("--remove local:old", 2, "1 to 8 recipients"),
         ("--remove local:new", 1, "is no recipient"),
         ("--add local:gone", 1, "`bulla keys create gone` makes it"),
