@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, error::ErrorKind};
 
 pub(crate) use self::keys::{
     ChangeKey, CreateKey, DestroyKey, ExportKey, ImportKey, KeysCommand, ListKeys, NewPassphrase,
-    PublicKey, RotateKey, ShowKey,
+    PublicKey, RotateKey, ShowKey, UseVersion,
 };
 use crate::{context::Pair, range::ByteRange, say};
 
@@ -205,6 +205,9 @@ pub(crate) struct Rewrap {
     /// A key that shall open it no more: a URI, a name, or a recipient as `bulla inspect` shows it
     #[arg(long, value_name = "KEY")]
     pub(crate) remove: Vec<String>,
+    /// Allow --add where other messages have the same data key: the key added can open all of them
+    #[arg(long)]
+    pub(crate) accept_whole_cohort: bool,
     /// Where to write instead; `-` for standard output
     #[arg(short, long, value_name = "OUTPUT")]
     pub(crate) output: Option<PathBuf>,

@@ -2,7 +2,7 @@
 
 use std::io::BufReader;
 
-use bulla::Rewrap as Change;
+use bulla::{ErrorKind, Rewrap as Change};
 
 use crate::{
     Session,
@@ -16,10 +16,17 @@ use crate::{
     progress::Progress,
     providers::{self, Keys, Openers},
     pump::pump,
+    say,
 };
 
 /// The body is copied in pieces of this size.
 const PIECE_LEN: usize = 256 << 10;
+
+const SHARED: &str = "decrypt it and encrypt it anew, or let the new key open all of those messages \
+                      with --accept-whole-cohort";
+
+const NO_REVOCATION: &str = "a removal is no revocation: whoever could open it may have kept a \
+                             copy; to revoke, decrypt and encrypt anew";
 
 pub(crate) fn run(args: Rewrap, session: &Session) -> Outcome<()> {
     let config = Config::load(session.config.as_deref())?;
@@ -40,8 +47,13 @@ pub(crate) fn run(args: Rewrap, session: &Session) -> Outcome<()> {
     }
     let name = sealed.name.clone();
     let old = head(&mut sealed.reader, &name)?;
+    let shared = old.header().is_data_key_shared() && !args.add.is_empty();
     let add = add.recipients(&passphrases, &session.runtime)?;
-    let change = add.into_iter().fold(Change::new(), Change::add_recipient);
+    let change = match args.accept_whole_cohort {
+        true => Change::new().accept_whole_cohort(),
+        false => Change::new(),
+    };
+    let change = add.into_iter().fold(change, Change::add_recipient);
     let change = args.remove.iter().try_fold(change, |change, text| {
         let keys = providers::named_recipients(old.header(), text, config.as_ref())?;
         Ok::<_, Failure>(keys.into_iter().fold(change, Change::remove_recipient))
@@ -49,7 +61,12 @@ pub(crate) fn run(args: Rewrap, session: &Session) -> Outcome<()> {
     let Openers { opener, unopened } =
         Keys::choose(config.as_ref(), &[])?.opener(old.header(), &passphrases, &session.runtime)?;
     let new = session.runtime.block_on(opener.rewrap(&old, &change)).map_err(|error| {
-        explain(Failure::from(error).at(&name), &source, passphrases.used(), unopened)
+        let failure = Failure::from(error).at(&name);
+        let failure = match shared && !args.accept_whole_cohort {
+            true => failure.hint_if(ErrorKind::InvalidInput, || SHARED.to_owned()),
+            false => failure,
+        };
+        explain(failure, &source, passphrases.used(), unopened)
     })?;
 
     let mut sink = plan.open(&session.cleanup)?;
@@ -68,5 +85,9 @@ pub(crate) fn run(args: Rewrap, session: &Session) -> Outcome<()> {
         sink.write(b"\n")?;
     }
     drop(progress);
-    sink.finish()
+    sink.finish()?;
+    if !args.remove.is_empty() {
+        say::note(NO_REVOCATION);
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bulla::{KeyUri, WritePolicy, resilience::Policy};
+use bulla::{KeyUri, MAX_RECIPIENTS, WritePolicy, resilience::Policy};
 use toml::Spanned;
 
 use super::{
@@ -11,9 +11,6 @@ use super::{
     source::Source,
 };
 use crate::{failure::Outcome, shown};
-
-/// The format has room for no more.
-const MOST_RECIPIENTS: usize = 8;
 
 type Policies = BTreeMap<String, Policy>;
 
@@ -92,8 +89,8 @@ fn group(
     keys: &BTreeMap<String, Key>,
 ) -> Outcome<Group> {
     let names = group.recipients.get_ref();
-    if !(1..=MOST_RECIPIENTS).contains(&names.len()) {
-        let message = format!("a group has 1 to {MOST_RECIPIENTS} recipients, not {}", names.len());
+    if !(1..=MAX_RECIPIENTS).contains(&names.len()) {
+        let message = format!("a group has 1 to {MAX_RECIPIENTS} recipients, not {}", names.len());
         return Err(source.wrong(group.recipients.span(), message));
     }
     let mut recipients: Vec<String> = Vec::new();
