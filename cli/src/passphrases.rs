@@ -31,6 +31,11 @@ impl Passphrases {
         Ok(Self { given, asked: RefCell::default(), cleanup: cleanup.clone() })
     }
 
+    /// Those of the files.
+    pub(crate) fn given(&self) -> &[Passphrase] {
+        &self.given
+    }
+
     /// Whether a key needed one, so that it may have been the wrong one.
     pub(crate) fn used(&self) -> bool {
         !self.asked.borrow().is_empty()

@@ -60,6 +60,7 @@ pub(crate) enum Command {
     /// The store is the directory that BULLA_HOME names, or else `bulla` in your data directory.
     #[command(subcommand, after_help = keys::AFTER_HELP)]
     Keys(KeysCommand),
+    Doctor(Doctor),
     Completions(Completions),
     Man(Man),
 }
@@ -230,6 +231,25 @@ Examples:
 pub(crate) struct Inspect {
     /// The sealed file; `-` or nothing for standard input
     pub(crate) file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Checks configuration, key store and keys, and changes nothing
+///
+/// Prints a line for each, with what to do. Asks every key of the configuration, or without one
+/// every key of the local key store. The exit code is 0 if there is no more than a warning, else
+/// that of the worst finding.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla doctor
+  bulla doctor --passphrase-file ~/secret             # tries protected keys too
+  bulla doctor --json | jq -r '.checks[] | select(.status != \"ok\")'")]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) passphrases: PassphraseFiles,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -25,7 +25,7 @@ pub(crate) struct Config {
     pub(crate) default: Option<String>,
     pub(crate) keys: BTreeMap<String, Key>,
     pub(crate) groups: BTreeMap<String, Group>,
-    #[expect(dead_code, reason = "told by doctor")]
+    /// How many there are.
     pub(crate) policies: usize,
 }
 

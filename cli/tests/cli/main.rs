@@ -8,6 +8,7 @@
 
 mod config;
 mod context;
+mod doctor;
 mod files;
 mod groups;
 mod inspect;
