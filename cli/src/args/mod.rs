@@ -43,7 +43,7 @@ bulla/bulla.toml in your configuration directory. Where there is one, no key is 
 Exit codes:
   0    done (also if whoever read the output closed the pipe)
   1    failed: a missing or disabled key, an output that exists, a full disk and the like
-  2    wrong usage
+  2    wrong usage, or a mistake in the configuration
   3    not opened: not authentic, not sealed data, wrong key, context or passphrase
   4    the provider of the keys is not available; try again later
   130  interrupted";

@@ -56,3 +56,36 @@ impl OpenScheme for LocalScheme {
         Ok(Arc::new(local))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bulla::resilience::Policy;
+    use bulla_local::{KeyType, Protection};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_provider_has_its_label_and_its_policy_around_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path().join("keys"));
+        store.create_key("one", KeyType::Aes256, &Protection::None).unwrap();
+        let key = NamedKey {
+            name: "app".to_owned(),
+            uri: "local:one".parse().unwrap(),
+            policy: Policy::builder().deadline(Duration::from_secs(77)).build().unwrap(),
+        };
+        let backends = Backends::new(store, BTreeMap::new());
+        let provider = backends.open(&key).await.unwrap();
+        assert_eq!(provider.label(), "app");
+        // The wrapper hides what it wraps; only its debug form shows the policy.
+        let shown = format!("{provider:?}");
+        assert!(shown.starts_with("Resilient") && shown.contains("deadline: 77s"), "{shown}");
+        let again = backends.open(&key).await.unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+        let elsewhere = NamedKey { uri: "awskms:///alias/x".parse().unwrap(), ..key };
+        let error = backends.open(&elsewhere).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+}
