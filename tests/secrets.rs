@@ -14,8 +14,8 @@ use std::{
 };
 
 use bulla::{
-    BatchItem, Context, CryptoProvider, CryptoProviderExt, DataKeys, Encrypt, EncryptionContext,
-    Error, Head, Opener, Registry, Result, Rewrap, Sealer,
+    BatchItem, Context, CryptoProvider, CryptoProviderExt, EncryptionContext, Error, Head, Opener,
+    Registry, Result, Rewrap, Sealer,
     resilience::{Policy, Resilient},
     stream::{DecryptReader, Encryptor, RangeReader},
 };
@@ -114,7 +114,8 @@ async fn everything(captured: &Captured, store: &Store) -> Vec<Vec<u8>> {
     let (one, two) = (registry.get("one").unwrap(), registry.get("two").unwrap());
     captured.show(&(&one, &two, store, &context()));
 
-    let sealer = Sealer::builder().recipient(one.clone()).recipient(two.clone()).build().unwrap();
+    let sealer =
+        Sealer::builder().recipient(Arc::clone(&one)).recipient(Arc::clone(&two)).build().unwrap();
     let opener = Opener::new(registry.providers());
     captured.show(&(&sealer, &opener));
     let sealed = sealer.seal(PLAIN.as_bytes(), &context()).await.unwrap();

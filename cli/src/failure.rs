@@ -50,11 +50,33 @@ impl Failure {
 
     /// Standard output was closed by whoever read it: they have what they wanted.
     pub(crate) fn closed_pipe() -> Self {
-        Self { code: 0, kind: None, message: None, hints: Vec::new() }
+        Self::told(0)
+    }
+
+    /// It was told already, such as by a report on standard output.
+    pub(crate) fn told(code: u8) -> Self {
+        Self { code, kind: None, message: None, hints: Vec::new() }
     }
 
     fn new(code: u8, message: impl Into<String>) -> Self {
         Self { code, kind: None, message: Some(message.into()), hints: Vec::new() }
+    }
+
+    pub(crate) fn kind(&self) -> Option<ErrorKind> {
+        self.kind
+    }
+
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
+    pub(crate) fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// The message without hints.
+    pub(crate) fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or_default()
     }
 
     /// Says what it is that failed, such as a file.
@@ -106,6 +128,18 @@ fn exit_code(kind: ErrorKind) -> u8 {
         // QuotaExceeded, Closed, Io, Internal, and kinds of the future.
         _ => OTHER,
     }
+}
+
+/// The code of a run that found several things: what waiting can't mend comes first. 0 for none.
+pub(crate) fn worst(codes: impl Iterator<Item = u8>) -> u8 {
+    let rank = |code: &u8| match *code {
+        0 => 0,
+        UNAVAILABLE => 1,
+        REFUSED => 2,
+        USAGE => 4,
+        _ => 3,
+    };
+    codes.max_by_key(rank).unwrap_or(0)
 }
 
 /// The system's words without its number.

@@ -10,6 +10,7 @@ mod args;
 mod ask;
 mod cleanup;
 mod command;
+mod config;
 mod context;
 mod failure;
 mod input;
@@ -27,7 +28,7 @@ mod say;
 mod shown;
 mod stdio;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use tokio::runtime::{Builder, Handle};
 
@@ -43,6 +44,8 @@ struct Session {
     /// For the library's asynchronous calls; commands themselves run on a thread of their own.
     runtime: Handle,
     cleanup: Cleanup,
+    /// What `--config` says.
+    config: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -67,7 +70,8 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> Outcome<()> {
     let mut interrupts = Interrupts::listen().map_err(|e| Failure::io("signals", &e))?;
     let cleanup = Cleanup::default();
-    let session = Session { runtime: Handle::current(), cleanup: cleanup.clone() };
+    let session =
+        Session { runtime: Handle::current(), cleanup: cleanup.clone(), config: cli.config };
     let job = tokio::task::spawn_blocking(move || command::run(cli.command, &session));
     tokio::select! {
         biased;

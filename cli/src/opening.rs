@@ -7,11 +7,12 @@ use bulla::{Context, EncryptionContext, ErrorKind, Head, OpenedHeader, stream::r
 use crate::{
     Session,
     args::Opening,
+    config::Config,
     context,
     failure::{Failure, Outcome},
     input::{Sealed, Source},
     passphrases::Passphrases,
-    providers::Keys,
+    providers::{Keys, Openers},
     say, shown,
 };
 
@@ -26,7 +27,8 @@ pub(crate) struct Prepared {
 impl Prepared {
     pub(crate) fn new(args: Opening, session: &Session) -> Outcome<Self> {
         let Opening { keys, context, stored_context, passphrases } = args;
-        let keys = Keys::parse(&keys)?;
+        let config = Config::load(session.config.as_deref())?;
+        let keys = Keys::choose(config.as_ref(), &keys)?;
         let context = context::to_open(context)?;
         let passphrases = Passphrases::new(&passphrases.files, &session.cleanup)?;
         Ok(Self { keys, passphrases, context, take_stored: stored_context })
@@ -41,7 +43,8 @@ impl Prepared {
     ) -> Outcome<OpenedHeader> {
         let name = &sealed.name;
         let head = head(&mut sealed.reader, name)?;
-        let opener = self.keys.opener(head.header(), &self.passphrases)?;
+        let Openers { opener, unopened } =
+            self.keys.opener(head.header(), &self.passphrases, &session.runtime)?;
         let opened = if self.take_stored {
             context::beyond(head.header().stored_context(), &self.context).and_then(|unstored| {
                 let opening = opener.open_head_with_stored_context(head, &unstored);
@@ -51,8 +54,9 @@ impl Prepared {
             let context = Context::from(self.context);
             session.runtime.block_on(opener.open_head(head, &context)).map_err(Failure::from)
         };
-        let opened =
-            opened.map_err(|failure| explain(failure.at(name), source, self.passphrases.used()))?;
+        let opened = opened.map_err(|failure| {
+            explain(failure.at(name), source, self.passphrases.used(), unopened)
+        })?;
         if self.take_stored {
             show_stored(opened.header().stored_context());
         }
@@ -76,8 +80,16 @@ fn read_error(error: bulla::Error) -> Failure {
 }
 
 /// What may help those who can't open.
-pub(crate) fn explain(failure: Failure, source: &Source, locked: bool) -> Failure {
+pub(crate) fn explain(
+    failure: Failure,
+    source: &Source,
+    locked: bool,
+    unopened: Vec<String>,
+) -> Failure {
     let file = source.argument();
+    let failure = unopened
+        .into_iter()
+        .fold(failure, |failure, key| failure.hint_if(ErrorKind::NoRecipient, || key));
     failure
         .hint_if(ErrorKind::ContextMismatch, || {
             format!("`bulla inspect {file}` shows the stored pairs; give them with --context")

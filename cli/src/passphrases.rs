@@ -31,15 +31,20 @@ impl Passphrases {
         Ok(Self { given, asked: RefCell::default(), cleanup: cleanup.clone() })
     }
 
+    /// Those of the files.
+    pub(crate) fn given(&self) -> &[Passphrase] {
+        &self.given
+    }
+
     /// Whether a key needed one, so that it may have been the wrong one.
     pub(crate) fn used(&self) -> bool {
         !self.asked.borrow().is_empty()
     }
 
-    /// Adds what sealing to this key takes.
-    pub(crate) fn unlock(&self, builder: LocalBuilder, key: &KeyRecord) -> Outcome<LocalBuilder> {
+    /// What sealing to this key takes.
+    pub(crate) fn for_sealing(&self, key: &KeyRecord) -> Outcome<Vec<Passphrase>> {
         let locked = key.version(key.current).is_some_and(|version| version.protected);
-        Ok(self.for_key(key, locked)?.into_iter().fold(builder, LocalBuilder::passphrase))
+        self.for_key(key, locked)
     }
 
     /// Adds what opening this message takes. Nothing is asked if a key without a passphrase opens

@@ -38,6 +38,7 @@ pub(crate) enum KeysCommand {
     List(ListKeys),
     Show(ShowKey),
     Rotate(RotateKey),
+    Use(UseVersion),
     /// Lets versions seal and open again
     #[command(after_help = ENABLE_HELP)]
     Enable(ChangeKey),
@@ -115,6 +116,24 @@ pub(crate) struct RotateKey {
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) passphrase: NewPassphrase,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Makes a version of a key the one that seals, be it older or newer
+///
+/// The version must be active. All others still open.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla keys use work 1                               # back from version 2")]
+pub(crate) struct UseVersion {
+    /// The key's name or id
+    pub(crate) name: String,
+    /// The version
+    #[arg(value_name = "NUMBER")]
+    pub(crate) version: u32,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

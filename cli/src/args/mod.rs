@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, error::ErrorKind};
 
 pub(crate) use self::keys::{
     ChangeKey, CreateKey, DestroyKey, ExportKey, ImportKey, KeysCommand, ListKeys, NewPassphrase,
-    PublicKey, RotateKey, ShowKey,
+    PublicKey, RotateKey, ShowKey, UseVersion,
 };
 use crate::{context::Pair, range::ByteRange, say};
 
@@ -20,6 +20,9 @@ use crate::{context::Pair, range::ByteRange, say};
 #[derive(Debug, Parser)]
 #[command(name = "bulla", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
+    /// Read names of keys from this configuration
+    #[arg(long, global = true, value_name = "FILE", display_order = 900)]
+    pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -34,10 +37,13 @@ Examples:
 Local keys are in the directory that BULLA_HOME names, or else in your data directory; `bulla keys
 list` says which. Back it up: without its key, nothing opens.
 
+Names for keys are in the configuration: the file that --config or BULLA_CONFIG names, or else
+bulla/bulla.toml in your configuration directory. Where there is one, no key is made unasked.
+
 Exit codes:
   0    done (also if whoever read the output closed the pipe)
   1    failed: a missing or disabled key, an output that exists, a full disk and the like
-  2    wrong usage
+  2    wrong usage, or a mistake in the configuration
   3    not opened: not authentic, not sealed data, wrong key, context or passphrase
   4    the provider of the keys is not available; try again later
   130  interrupted";
@@ -54,6 +60,7 @@ pub(crate) enum Command {
     /// The store is the directory that BULLA_HOME names, or else `bulla` in your data directory.
     #[command(subcommand, after_help = keys::AFTER_HELP)]
     Keys(KeysCommand),
+    Doctor(Doctor),
     Completions(Completions),
     Man(Man),
 }
@@ -77,8 +84,9 @@ pub(crate) struct Encrypt {
     /// Where to write; `-` for standard output
     #[arg(short, long, value_name = "OUTPUT")]
     pub(crate) output: Option<PathBuf>,
-    /// A key that may open it, such as local:work; give it again for more [default: local:default]
-    #[arg(short, long = "key", value_name = "URI")]
+    /// A key that may open it, such as local:work, or a name from the configuration; give it again
+    /// for more [default: the configuration's, or local:default]
+    #[arg(short, long = "key", value_name = "KEY")]
     pub(crate) keys: Vec<String>,
     /// What the data belongs to: needed to open it, and stored in the file for all to read
     #[arg(short, long, value_name = "NAME=VALUE")]
@@ -102,7 +110,7 @@ pub(crate) struct Encrypt {
 /// appears whole or not at all, with the permissions that your umask gives a new file. To a pipe,
 /// data is written as it is checked: if the exit code is not 0, what came out is not all of it.
 ///
-/// All keys of the local key store are tried.
+/// All keys of the local key store and of the configuration are tried.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -132,8 +140,9 @@ pub(crate) struct Decrypt {
 /// How sealed data is opened, whatever is done with it.
 #[derive(Debug, Args)]
 pub(crate) struct Opening {
-    /// A key that must be there to open with; those of the local key store are tried anyway
-    #[arg(short, long = "key", value_name = "URI")]
+    /// A key that must be there to open with; those of the local key store and of the configuration
+    /// are tried anyway
+    #[arg(short, long = "key", value_name = "KEY")]
     pub(crate) keys: Vec<String>,
     /// What the data belongs to: all pairs that it was sealed under, of both kinds
     #[arg(short, long, value_name = "NAME=VALUE")]
@@ -191,12 +200,15 @@ Examples:
 pub(crate) struct Rewrap {
     /// The sealed file; `-` for standard input, and then to standard output
     pub(crate) file: PathBuf,
-    /// A key that shall open it too; if it does already, its newest version shall
-    #[arg(long, value_name = "URI")]
+    /// A key that shall open it too, by URI or name; if it does already, its newest version shall
+    #[arg(long, value_name = "KEY")]
     pub(crate) add: Vec<String>,
-    /// A key that shall open it no more: a URI, or a recipient as `bulla inspect` shows it
-    #[arg(long, value_name = "URI")]
+    /// A key that shall open it no more: a URI, a name, or a recipient as `bulla inspect` shows it
+    #[arg(long, value_name = "KEY")]
     pub(crate) remove: Vec<String>,
+    /// Allow --add where other messages have the same data key: the key added can open all of them
+    #[arg(long)]
+    pub(crate) accept_whole_cohort: bool,
     /// Where to write instead; `-` for standard output
     #[arg(short, long, value_name = "OUTPUT")]
     pub(crate) output: Option<PathBuf>,
@@ -219,6 +231,25 @@ Examples:
 pub(crate) struct Inspect {
     /// The sealed file; `-` or nothing for standard input
     pub(crate) file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Checks configuration, key store and keys, and changes nothing
+///
+/// Prints a line for each, with what to do. Asks every key of the configuration, or without one
+/// every key of the local key store. The exit code is 0 if there is no more than a warning, else
+/// that of the worst finding.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla doctor
+  bulla doctor --passphrase-file ~/secret             # tries protected keys too
+  bulla doctor --json | jq -r '.checks[] | select(.status != \"ok\")'")]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) passphrases: PassphraseFiles,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -5,11 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bulla::{Context, Plaintext, Sealer, stream::EncryptReader};
+use bulla::{Context, MissingRecipient, Plaintext, Sealer, stream::EncryptReader};
 
 use crate::{
     Session,
     args::Encrypt,
+    config::Config,
     context,
     failure::{Failure, Outcome},
     input::{Input, Source},
@@ -26,13 +27,15 @@ use crate::{
 const MAX_LEN_AS_TEXT: u64 = 32 << 20;
 
 pub(crate) fn run(args: Encrypt, session: &Session) -> Outcome<()> {
-    let keys = Keys::parse(&args.keys)?;
+    let config = Config::load(session.config.as_deref())?;
+    let keys = Keys::choose_to_seal(config.as_ref(), &args.keys)?;
     let passphrases = Passphrases::new(&args.passphrases.files, &session.cleanup)?;
     let context = context::to_seal(args.context, args.required_context)?;
     let source = Source::choose(args.input)?;
     let named = args.output.is_some();
     let target = Target::choose(args.output, &source, |path| Ok(sealed_name(path)))?;
-    let derived = matches!(target, Target::File(_)) && !named;
+    let to_file = matches!(target, Target::File(_));
+    let derived = to_file && !named;
     let plan = Plan::new(target, args.force, Some(&source))?;
     if plan.is_terminal() && !args.text {
         return Err(Failure::usage("sealed data is not for a terminal")
@@ -46,32 +49,36 @@ pub(crate) fn run(args: Encrypt, session: &Session) -> Outcome<()> {
         _ => failure,
     })?;
     let mut sink = plan.open(&session.cleanup)?;
-    let sealer = keys.sealer(&context, &passphrases)?;
-    if args.text {
-        seal_text(input, &sealer, &context, &mut sink, session)?;
+    let sealing = keys.sealer(&context, &passphrases, &session.runtime)?;
+    let sealer = &sealing.sealer;
+    let missed = if args.text {
+        seal_text(input, sealer, &context, &mut sink, session)?
     } else {
-        seal(input, &sealer, &context, &mut sink, session)?;
-    }
+        seal(input, sealer, &context, &mut sink, session)?
+    };
     sink.finish()?;
+    sealing.report_missing(&missed, if to_file { &name } else { "FILE" });
     if derived && io::stderr().is_terminal() {
         say::note(&format!("wrote {name}"));
     }
     Ok(())
 }
 
-/// Streams: memory stays flat however long the input is.
+/// Streams: memory stays flat however long the input is. Returns whom the data is not sealed to.
 fn seal(
     input: Input,
     sealer: &Sealer<Provider>,
     context: &Context,
     sink: &mut Sink,
     session: &Session,
-) -> Outcome<()> {
+) -> Outcome<Vec<MissingRecipient>> {
     let Input { file, len, name, .. } = input;
     let header = session.runtime.block_on(sealer.begin(context))?;
+    let missed = header.missing().to_vec();
     let mut progress = Progress::new(len, false);
     let mut reader = EncryptReader::new(header, file);
-    pump(&mut reader, &name, &mut progress, |piece| sink.write(piece))
+    pump(&mut reader, &name, &mut progress, |piece| sink.write(piece))?;
+    Ok(missed)
 }
 
 fn seal_text(
@@ -80,14 +87,16 @@ fn seal_text(
     context: &Context,
     sink: &mut Sink,
     session: &Session,
-) -> Outcome<()> {
+) -> Outcome<Vec<MissingRecipient>> {
     let name = input.name.clone();
     let plaintext = input.read_all(MAX_LEN_AS_TEXT)?.map(Plaintext::new).ok_or_else(|| {
         Failure::usage("--text is for data up to 32 MiB, and this is longer").at(&name)
     })?;
-    let sealed = session.runtime.block_on(sealer.seal(&plaintext, context))?;
+    let sealing = sealer.seal_and_report(&plaintext, context);
+    let (sealed, missed) = session.runtime.block_on(sealing)?;
     sink.write(bulla::to_text(&sealed).as_bytes())?;
-    sink.write(b"\n")
+    sink.write(b"\n")?;
+    Ok(missed)
 }
 
 fn sealed_name(input: &Path) -> PathBuf {

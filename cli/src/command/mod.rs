@@ -2,6 +2,7 @@
 
 mod completions;
 mod decrypt;
+mod doctor;
 mod encrypt;
 mod inspect;
 mod keys;
@@ -19,6 +20,7 @@ pub(crate) fn run(command: Command, session: &Session) -> Outcome<()> {
         Command::Inspect(args) => inspect::run(args),
         Command::Rewrap(args) => rewrap::run(args, session),
         Command::Keys(command) => keys::run(command, session),
+        Command::Doctor(args) => doctor::run(&args, session),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(args),
     }

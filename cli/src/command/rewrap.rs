@@ -2,26 +2,35 @@
 
 use std::io::BufReader;
 
-use bulla::{Opener, Rewrap as Change};
+use bulla::{ErrorKind, Rewrap as Change};
 
 use crate::{
     Session,
     args::Rewrap,
+    config::Config,
     failure::{Failure, Outcome},
     input::{Form, Source},
     opening::{explain, head},
     output::{Plan, Target},
     passphrases::Passphrases,
     progress::Progress,
-    providers::{self, Keys, Provider},
+    providers::{self, Keys, Openers},
     pump::pump,
+    say,
 };
 
 /// The body is copied in pieces of this size.
 const PIECE_LEN: usize = 256 << 10;
 
+const SHARED: &str = "decrypt it and encrypt it anew, or let the new key open all of those messages \
+                      with --accept-whole-cohort";
+
+const NO_REVOCATION: &str = "a removal is no revocation: whoever could open it may have kept a \
+                             copy; to revoke, decrypt and encrypt anew";
+
 pub(crate) fn run(args: Rewrap, session: &Session) -> Outcome<()> {
-    let add = Keys::parse(&args.add)?;
+    let config = Config::load(session.config.as_deref())?;
+    let add = Keys::choose(config.as_ref(), &args.add)?;
     let passphrases = Passphrases::new(&args.passphrases.files, &session.cleanup)?;
     let source = Source::choose(Some(args.file))?;
     let plan = match (args.output, source.path()) {
@@ -38,17 +47,27 @@ pub(crate) fn run(args: Rewrap, session: &Session) -> Outcome<()> {
     }
     let name = sealed.name.clone();
     let old = head(&mut sealed.reader, &name)?;
-    let change =
-        add.recipients(&passphrases)?.into_iter().fold(Change::new(), Change::add_recipient);
+    let shared = old.header().is_data_key_shared() && !args.add.is_empty();
+    let add = add.recipients(&passphrases, &session.runtime)?;
+    let change = match args.accept_whole_cohort {
+        true => Change::new().accept_whole_cohort(),
+        false => Change::new(),
+    };
+    let change = add.into_iter().fold(change, Change::add_recipient);
     let change = args.remove.iter().try_fold(change, |change, text| {
-        let key = providers::named_recipient(old.header(), text)?;
-        Ok::<_, Failure>(change.remove_recipient(key))
+        let keys = providers::named_recipients(old.header(), text, config.as_ref())?;
+        Ok::<_, Failure>(keys.into_iter().fold(change, Change::remove_recipient))
     })?;
-    let opener: Opener<Provider> = Keys::default().opener(old.header(), &passphrases)?;
-    let new = session
-        .runtime
-        .block_on(opener.rewrap(&old, &change))
-        .map_err(|error| explain(Failure::from(error).at(&name), &source, passphrases.used()))?;
+    let Openers { opener, unopened } =
+        Keys::choose(config.as_ref(), &[])?.opener(old.header(), &passphrases, &session.runtime)?;
+    let new = session.runtime.block_on(opener.rewrap(&old, &change)).map_err(|error| {
+        let failure = Failure::from(error).at(&name);
+        let failure = match shared && !args.accept_whole_cohort {
+            true => failure.hint_if(ErrorKind::InvalidInput, || SHARED.to_owned()),
+            false => failure,
+        };
+        explain(failure, &source, passphrases.used(), unopened)
+    })?;
 
     let mut sink = plan.open(&session.cleanup)?;
     let mut progress = Progress::new(sealed.len, false);
@@ -66,5 +85,9 @@ pub(crate) fn run(args: Rewrap, session: &Session) -> Outcome<()> {
         sink.write(b"\n")?;
     }
     drop(progress);
-    sink.finish()
+    sink.finish()?;
+    if !args.remove.is_empty() {
+        say::note(NO_REVOCATION);
+    }
+    Ok(())
 }

@@ -77,6 +77,27 @@ fn states_decide_what_a_key_does() {
 }
 
 #[test]
+fn an_older_version_is_taken_into_use_again() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a", "text");
+    sandbox.ok("keys create work");
+    sandbox.ok("keys rotate work");
+    let used: Value = serde_json::from_slice(&sandbox.ok("keys use work 1 --json")).unwrap();
+    assert_eq!(used["current"], 1);
+    sandbox.ok("encrypt a -k local:work");
+    let report: Value = serde_json::from_slice(&sandbox.ok("inspect a.bulla --json")).unwrap();
+    assert_eq!(report["recipients"][0]["version"], "1");
+    sandbox.run("keys use work 3").expect(1, "no version 3");
+    sandbox.ok("keys disable work --version 2");
+    let disabled = sandbox.run("keys use work 2");
+    disabled.expect(1, "hint: `bulla keys enable work --version 2` makes it active");
+    sandbox.ok("keys enable work --version 2");
+    sandbox.ok("keys use work 2");
+    sandbox.run("keys use gone 1").expect(1, "`bulla keys create gone` makes it");
+    sandbox.run("keys use work two").expect(2, "invalid value 'two'");
+}
+
+#[test]
 fn an_exported_key_is_the_same_elsewhere() {
     let sandbox = Sandbox::new();
     sandbox.ok("keys create sign --type p-256");

@@ -6,8 +6,11 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod config;
 mod context;
+mod doctor;
 mod files;
+mod groups;
 mod inspect;
 mod interrupt;
 mod keys;

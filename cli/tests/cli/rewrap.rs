@@ -100,11 +100,59 @@ fn a_recipient_is_removed_by_its_name_in_the_header() {
 }
 
 #[test]
+fn a_removal_says_that_it_is_no_revocation() {
+    let (sandbox, _) = sealed();
+    let added = sandbox.run("rewrap a.bulla --add local:new");
+    added.expect(0, "");
+    assert_eq!(added.stderr, "");
+    let removed = sandbox.run("rewrap a.bulla --remove local:old");
+    removed.expect(0, "no revocation");
+    assert_eq!(removed.stderr.lines().count(), 1, "{}", removed.stderr);
+    // Nothing was removed, so nothing is said.
+    let failed = sandbox.run("rewrap a.bulla --remove local:old");
+    assert!(!failed.stderr.contains("revocation"), "{}", failed.stderr);
+}
+
+/// Two values under one data key.
+fn shared(sandbox: &Sandbox) -> Vec<Vec<u8>> {
+    let store = bulla_local::Store::at(sandbox.home());
+    let local = bulla_local::Local::builder(store).sealing_key("old").build().unwrap();
+    let context = bulla::EncryptionContext::new();
+    let item = |plaintext| bulla::BatchItem { plaintext, item_context: &context };
+    let items = [item(&b"one"[..]), item(&b"two"[..])];
+    let sealer = bulla::Sealer::new(&local).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let batch = runtime.block_on(sealer.seal_batch(&items, &context)).unwrap();
+    batch.items.into_iter().map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_key_is_added_to_a_shared_data_key_only_if_that_is_meant() {
+    let (sandbox, _) = sealed();
+    let batch = shared(&sandbox);
+    sandbox.write("one.bulla", &batch[0]);
+    let refused = sandbox.run("rewrap one.bulla --add local:new");
+    refused.expect(2, "this data key serves other messages");
+    refused.expect(2, "hint: decrypt it and encrypt it anew");
+    refused.expect(2, "--accept-whole-cohort");
+    assert!(sandbox.read("one.bulla") == batch[0]);
+    sandbox.ok("rewrap one.bulla --add local:old"); // which can open them all already
+    sandbox.ok("rewrap one.bulla --add local:new --accept-whole-cohort");
+    assert_eq!(recipients(&sandbox, "one.bulla").len(), 2);
+    assert_eq!(sandbox.ok("decrypt one.bulla -o -"), b"one");
+    // The hint is for whoever meant to add a key.
+    sandbox.write("two.bulla", &batch[1]);
+    let last = sandbox.run("rewrap two.bulla --remove local:old");
+    last.expect(2, "1 to 8 recipients");
+    assert!(!last.stderr.contains("cohort"), "{}", last.stderr);
+}
+
+#[test]
 fn mistakes_change_nothing() {
     let (sandbox, _) = sealed();
     let before = sandbox.read("a.bulla");
     for (args, code, said) in [
-        ("", 2, "<--add <URI>|--remove <URI>>"),
+        ("", 2, "<--add <KEY>|--remove <KEY>>"),
         ("--remove local:old", 2, "1 to 8 recipients"),
         ("--remove local:new", 1, "is no recipient"),
         ("--add local:gone", 1, "`bulla keys create gone` makes it"),

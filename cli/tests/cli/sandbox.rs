@@ -32,6 +32,18 @@ impl Sandbox {
         self.dir.path().join("home")
     }
 
+    /// The user's configuration directory.
+    pub(crate) fn config_home(&self) -> PathBuf {
+        self.dir.path().join("config")
+    }
+
+    /// Gives the user a configuration.
+    pub(crate) fn configure(&self, text: &str) {
+        let dir = self.config_home().join("bulla");
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("bulla.toml"), text).unwrap();
+    }
+
     pub(crate) fn work(&self) -> PathBuf {
         self.dir.path().join("work")
     }
@@ -66,6 +78,7 @@ impl Sandbox {
     pub(crate) fn program(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.work()).env("BULLA_HOME", self.home()).stdin(Stdio::null());
+        command.env("XDG_CONFIG_HOME", self.config_home()).env_remove("BULLA_CONFIG");
         command
     }
 

@@ -3,7 +3,7 @@
 mod exchange;
 mod report;
 
-use bulla::provider::KeyState;
+use bulla::{ErrorKind, provider::KeyState};
 use bulla_local::{KeyRecord, Store};
 
 use self::report::{KeyReport, ListReport};
@@ -11,6 +11,7 @@ use crate::{
     Session,
     args::{
         ChangeKey, CreateKey, DestroyKey, KeysCommand, ListKeys, NewPassphrase, RotateKey, ShowKey,
+        UseVersion,
     },
     ask,
     failure::{Failure, Outcome},
@@ -25,6 +26,7 @@ pub(crate) fn run(command: KeysCommand, session: &Session) -> Outcome<()> {
         KeysCommand::List(args) => list(&args),
         KeysCommand::Show(args) => show(&args),
         KeysCommand::Rotate(args) => rotate(&args, session),
+        KeysCommand::Use(args) => use_version(&args),
         KeysCommand::Enable(args) => set_state(&args, KeyState::Active),
         KeysCommand::Deprecate(args) => set_state(&args, KeyState::Deprecated),
         KeysCommand::Disable(args) => set_state(&args, KeyState::Disabled),
@@ -84,6 +86,18 @@ fn rotate(args: &RotateKey, session: &Session) -> Outcome<()> {
     let wanted = args.passphrase.passphrase || was;
     let protection = new_passphrase(&args.passphrase, session)?.protection(wanted, &args.name)?;
     answer(&store.rotate(&args.name, &protection)?, args.json)
+}
+
+fn use_version(args: &UseVersion) -> Outcome<()> {
+    let store = providers::store()?;
+    existing(&store, &args.name)?;
+    let key = store.set_current(&args.name, args.version).map_err(|error| {
+        Failure::from(error).hint_if(ErrorKind::Disabled, || {
+            let (name, version) = (shown::token(&args.name), args.version);
+            format!("`bulla keys enable {name} --version {version}` makes it active")
+        })
+    })?;
+    answer(&key, args.json)
 }
 
 fn set_state(args: &ChangeKey, state: KeyState) -> Outcome<()> {
