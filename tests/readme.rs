@@ -12,7 +12,10 @@
 #[allow(unreachable_pub, reason = "an example is a program of its own")]
 mod example;
 
-use bulla_local::Store;
+use std::collections::BTreeSet;
+
+use bulla::{CryptoProvider, SigningAlgorithm, provider::ContextBinding};
+use bulla_local::{KeyType, Local, Protection, Store};
 
 #[tokio::test]
 async fn examples_run() {
@@ -32,4 +35,45 @@ fn examples_are_the_readmes() {
         let lines = block.lines().count();
         assert!(lines <= 11, "{lines} lines");
     }
+}
+
+fn binding(binding: ContextBinding) -> &'static str {
+    match binding {
+        ContextBinding::Bound => "yes, context bound",
+        ContextBinding::LocalOnly => "yes, context not bound by the provider",
+        ContextBinding::Refused => "no",
+    }
+}
+
+/// The README's table of providers is what the code says.
+#[test]
+fn the_table_of_providers_is_the_codes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::at(dir.path().join("store"));
+    let mut signs = BTreeSet::new();
+    let mut sealing = None;
+    for key_type in KeyType::ALL {
+        let name = key_type.to_string();
+        if store.create_key(&name, key_type, &Protection::None).is_err() {
+            return; // without the backend that has this type there is less to tell
+        }
+        let builder = Local::builder(store.clone());
+        if key_type == KeyType::Aes256 {
+            sealing = Some(builder.sealing_key(&name).build().unwrap());
+        } else {
+            let vault = builder.signing_key(&name).build().unwrap();
+            signs.extend(vault.capabilities().signing.iter().map(|a| SigningAlgorithm::as_str(*a)));
+        }
+    }
+    let sealing = sealing.unwrap();
+    let capabilities = sealing.capabilities();
+    let row = format!(
+        "| local key store | `bulla-local` | {} | {}, up to {} bytes | {} |",
+        binding(capabilities.data_keys),
+        binding(capabilities.direct),
+        capabilities.max_direct_len,
+        signs.into_iter().collect::<Vec<_>>().join(", "),
+    );
+    let readme = include_str!("../README.md");
+    assert!(readme.contains(&row), "the README's row should be\n{row}");
 }

@@ -41,6 +41,7 @@ impl Verdict {
             | ErrorKind::Disabled
             | ErrorKind::PendingDeletion
             | ErrorKind::Destroyed
+            | ErrorKind::Damaged
             | ErrorKind::QuotaExceeded
             | ErrorKind::Internal => Self::Answered,
             // Found before the network, or said by another breaker further in.
@@ -79,7 +80,7 @@ impl BreakerState {
 
 impl fmt::Display for BreakerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
@@ -255,7 +256,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { open, retry_after, failures, probing, .. } = self;
         let (open, wait) = (open.as_secs_f64(), retry_after.as_secs_f64());
-        write!(f, "not asked: {failures} calls in a row failed; open since {open:.1} s ago, ")?;
+        write!(f, "not asked: {failures} calls in a row failed; open for {open:.1} s, ")?;
         if *probing {
             write!(f, "one call is finding out now, for at most {wait:.1} s")
         } else {

@@ -98,7 +98,7 @@ impl Resilient {
         let refusal = match core.breaker.admit(now) {
             Ok(pass) => {
                 core.counters.attempts += 1;
-                if tries == Tries::Policy && !pass.probe {
+                if tries == Tries::Policy {
                     core.budget.deposit();
                 }
                 return Ok(Permit { owner: self, pass, settled: false });

@@ -87,7 +87,8 @@ impl PolicyBuilder {
 
     /// How many retries the provider's recent traffic pays for: `percent` of the calls, and up to
     /// `reserve` at once: 20 % and 10 by default. Over any span of time, retries are at most
-    /// `reserve` plus `percent` of that span's calls. Two zeros mean no retries.
+    /// `reserve` (or one, if that is zero) plus `percent` of that span's calls. Two zeros mean no
+    /// retries.
     pub const fn retry_budget(mut self, percent: u32, reserve: u32) -> Self {
         self.0.retry_percent = percent;
         self.0.retry_reserve = reserve;

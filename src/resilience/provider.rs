@@ -108,6 +108,7 @@ impl CryptoProvider for Resilient {
             Box::pin(async {
                 lock(&failed).clear();
                 let keys = self.inner.describe_keys().await;
+                *lock(&self.known) = keys.iter().map(|(name, _)| name.clone()).collect();
                 match failure(&keys) {
                     Some(error) => {
                         *lock(&failed) = keys;
@@ -117,18 +118,15 @@ impl CryptoProvider for Resilient {
                 }
             })
         });
-        let keys = match answer.await {
-            Ok(keys) => keys,
-            Err(error) => {
-                let keys = std::mem::take(&mut *lock(&failed));
-                if keys.is_empty() {
-                    let known = lock(&self.known);
-                    return known.iter().map(|name| (name.clone(), Err(error.clone()))).collect();
-                }
-                keys
-            }
+        let error = match answer.await {
+            Ok(keys) => return keys,
+            Err(error) => error,
         };
-        *lock(&self.known) = keys.iter().map(|(name, _)| name.clone()).collect();
+        let keys = std::mem::take(&mut *lock(&failed));
+        if keys.is_empty() {
+            let known = lock(&self.known);
+            return known.iter().map(|name| (name.clone(), Err(error.clone()))).collect();
+        }
         keys
     }
 

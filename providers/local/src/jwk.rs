@@ -33,6 +33,10 @@ pub(crate) struct RsaMembers {
 #[derive(Deserialize)]
 struct Jwk<'a> {
     kty: &'a str,
+    alg: Option<&'a str>,
+    #[serde(rename = "use")]
+    usage: Option<&'a str>,
+    key_ops: Option<Vec<&'a str>>,
     crv: Option<&'a str>,
     k: Option<&'a str>,
     n: Option<&'a str>,
@@ -54,9 +58,15 @@ pub(crate) fn parse(text: &[u8]) -> Result<Material> {
         // Without the parser's words: they may quote the key.
         invalid(format!("no JWK: unexpected content in line {}", error.line()))
     })?;
+    let material = material(&jwk)?;
+    check_use(&jwk, material.key_type())?;
+    Ok(material)
+}
+
+fn material(jwk: &Jwk<'_>) -> Result<Material> {
     match jwk.kty {
         "oct" => Material::from_aes(member("k", jwk.k)?),
-        "RSA" => Material::from_pair(Pair::from_rsa_members(&rsa_members(&jwk)?)?),
+        "RSA" => Material::from_pair(Pair::from_rsa_members(&rsa_members(jwk)?)?),
         "EC" => {
             let curve = KeyType::from_jwk_curve(jwk.crv.unwrap_or_default());
             let curve = curve.filter(|curve| *curve != KeyType::Ed25519).ok_or_else(other_curve)?;
@@ -70,6 +80,43 @@ pub(crate) fn parse(text: &[u8]) -> Result<Material> {
         "OKP" => Err(other_curve()),
         _ => Err(Error::new(ErrorKind::Unsupported, "a JWK whose kty is not oct, RSA, EC or OKP")),
     }
+}
+
+/// Refuses a key that was made for something else: a key has one use (NIST SP 800-57 part 1,
+/// section 5.2).
+fn check_use(jwk: &Jwk<'_>, key_type: KeyType) -> Result<()> {
+    let (usage, pairs, algorithms): (_, &[[&str; 2]], _) = if key_type.seals() {
+        let algorithms = vec!["A256GCM", "A256GCMKW", "A256KW", "dir"];
+        ("enc", &[["encrypt", "decrypt"], ["wrapKey", "unwrapKey"]], algorithms)
+    } else {
+        let own = key_type.signing_algorithms().iter().map(|algorithm| algorithm.as_str());
+        // What RFC 9864 calls Ed25519 was EdDSA before.
+        let older = (key_type == KeyType::Ed25519).then_some("EdDSA");
+        ("sig", &[["sign", "verify"]], own.chain(older).collect())
+    };
+    if jwk.alg.is_some_and(|alg| !algorithms.contains(&alg)) {
+        let good = algorithms.join(", ");
+        return Err(other_use("alg", key_type, &format!("it may be {good}")));
+    }
+    if jwk.usage.is_some_and(|u| u != usage) {
+        return Err(other_use("use", key_type, &format!("it may be {usage}")));
+    }
+    let Some(ops) = &jwk.key_ops else { return Ok(()) };
+    // Whoever verifies needs the public key only: "verify" may be missing.
+    let whole = |pair: &[&str; 2]| pair.iter().all(|op| *op == "verify" || ops.contains(op));
+    let known = |op: &&str| pairs.iter().any(|pair| pair.contains(op));
+    if !pairs.iter().any(whole) || !ops.iter().all(known) {
+        let good: Vec<_> = pairs.iter().map(|pair| pair.join(" and ")).collect();
+        return Err(other_use("key_ops", key_type, &format!("it may be {}", good.join(", "))));
+    }
+    Ok(())
+}
+
+fn other_use(member: &str, key_type: KeyType, good: &str) -> Error {
+    invalid(format!(
+        "the JWK is for another use: its {member:?} does not fit a key {key_type} of this store; \
+         {good}, or missing"
+    ))
 }
 
 fn rsa_members(jwk: &Jwk<'_>) -> Result<RsaMembers> {

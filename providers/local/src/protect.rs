@@ -1,6 +1,8 @@
 //! Material under a passphrase: Argon2id, and the software wrap of the core.
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use std::sync::{Mutex, PoisonError};
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use bulla::{Error, ErrorKind, Result, aead::SoftwareKek};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -23,6 +25,9 @@ const NEW_LANES: u32 = 1;
 const MAX_MEMORY: u32 = 1024 * 1024;
 const MAX_PASSES: u32 = 16;
 const MAX_LANES: u32 = 8;
+
+/// Held while Argon2id runs: one at a time in this process, whoever asks for how many.
+static RUNNING: Mutex<()> = Mutex::new(());
 
 /// The parameters of Argon2id (RFC 9106), version 1.3, for one version of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,8 +98,15 @@ impl Kdf {
         let params =
             Params::new(self.m, self.t, self.p, Some(32)).map_err(|error| argon2_error(&error))?;
         let mut key = Zeroizing::new([0; 32]);
+        let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = working_memory(params.block_count());
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(passphrase.as_bytes(), &self.salt.0, key.as_mut())
+            .hash_password_into_with_memory(
+                passphrase.as_bytes(),
+                &self.salt.0,
+                key.as_mut(),
+                &mut **memory,
+            )
             .map_err(|error| argon2_error(&error))?;
         Ok(SoftwareKek::from_bytes(&key))
     }
@@ -117,6 +129,11 @@ impl Kdf {
         ]
         .concat()
     }
+}
+
+/// Memory for Argon2id that is wiped: the key can be computed from its last blocks.
+fn working_memory(blocks: usize) -> Zeroizing<Box<[Block]>> {
+    Zeroizing::new(vec![Block::new(); blocks].into_boxed_slice())
 }
 
 fn argon2_error(error: &argon2::Error) -> Error {
@@ -181,6 +198,17 @@ mod tests {
             let error = kdf.unprotect(&Passphrase::new("p".into()), place, b"").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{kdf:?}");
         }
+    }
+
+    #[test]
+    fn working_memory_is_wiped_block_by_block() {
+        let mut memory = working_memory(8);
+        for block in &mut *memory {
+            block.as_mut().fill(7);
+        }
+        zeroize::Zeroize::zeroize(&mut memory);
+        assert_eq!(memory.len(), 8);
+        assert!(memory.iter().all(|block| block.as_ref().iter().all(|word| *word == 0)));
     }
 
     #[test]

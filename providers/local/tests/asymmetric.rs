@@ -424,12 +424,12 @@ const RFC8037: &str = r#"{"kty":"OKP","crv":"Ed25519",
     "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
     "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
-/// RFC 7517, appendix A.2.
+/// RFC 7517, appendix A.2, where `use` is `enc`.
 const RFC7517: &str = r#"{"kty":"EC","crv":"P-256",
     "x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
     "y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
     "d":"870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE",
-    "use":"enc","kid":"1"}"#;
+    "use":"sig","kid":"1"}"#;
 
 #[tokio::test]
 async fn published_keys_give_published_signatures() {
@@ -498,6 +498,87 @@ fn contradictory_and_foreign_jwks_are_refused() {
 }
 
 #[test]
+fn jwks_for_another_use_are_refused() {
+    let place = place();
+    let with = |jwk: &str, members: &str| jwk.replacen('{', &format!("{{{members},"), 1);
+    let ec = RFC7517.replace("\"use\":\"sig\",", "");
+    place.store.create_key("rsa", KeyType::Rsa2048, &Protection::None).unwrap();
+    let rsa = place.private("rsa", ExportFormat::Jwk);
+    for (at, (jwk, members)) in [
+        (&*ec, r#""alg":"ES256""#),
+        (&ec, r#""key_ops":["sign"]"#),
+        (&ec, r#""use":"sig","key_ops":["verify","sign"]"#),
+        (RFC8037, r#""alg":"EdDSA""#),
+        (RFC8037, r#""alg":"Ed25519""#),
+        (&rsa, r#""alg":"RS256""#),
+        (&rsa, r#""alg":"PS512""#),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        place.import(&format!("good-{at}"), with(jwk, members).as_bytes()).unwrap();
+    }
+    for (jwk, members) in [
+        (&*ec, r#""alg":"ES384""#),
+        (&ec, r#""alg":"ECDH-ES""#),
+        (&ec, r#""use":"enc""#),
+        (&ec, r#""key_ops":["deriveKey"]"#),
+        (&ec, r#""key_ops":["verify"]"#),
+        (&ec, r#""key_ops":["sign","deriveBits"]"#),
+        (RFC8037, r#""alg":"ES256""#),
+        (&rsa, r#""alg":"RSA-OAEP-256""#),
+        (&rsa, r#""use":"enc""#),
+        (&rsa, r#""key_ops":["decrypt"]"#),
+    ] {
+        let refused = place.import("bad", with(jwk, members).as_bytes());
+        assert_eq!(refused, Err(ErrorKind::InvalidInput), "{members}");
+    }
+}
+
+#[tokio::test]
+async fn another_public_key_in_the_file_is_not_served() {
+    let place = place();
+    let passphrase = Passphrase::new("p".to_owned());
+    for protection in [Protection::None, Protection::Passphrase(passphrase.clone())] {
+        let store = Store::at(place.dir.path().join(format!("{protection:?}")));
+        let id = store.create_key("k", KeyType::P256, &protection).unwrap().id;
+        let evil = store.create_key("evil", KeyType::P256, &Protection::None).unwrap().id;
+        let path = |id: &str| store.path().join("keys").join(id).join("v1.json");
+        let read = |id: &str| -> serde_json::Value {
+            serde_json::from_slice(&fs::read(path(id)).unwrap()).unwrap()
+        };
+        let good = store.export_public("k", None, ExportFormat::Pem).unwrap();
+        let local = Local::builder(store.clone()).signing_key("k");
+        let local = local.passphrase(passphrase.clone()).build().unwrap();
+        let mut file = read(&id);
+        file["public"] = read(&evil)["public"].clone();
+        fs::write(path(&id), file.to_string()).unwrap();
+
+        // The provider loaded the pair before, and asks it.
+        let served = local.public_keys().await.unwrap().remove(0);
+        let input = SigningInput::new(SigningAlgorithm::Es256, b"m");
+        let signature = local.sign(&served, &input).await.unwrap();
+        let public = UnparsedPublicKey::new(verifier(SigningAlgorithm::Es256), &served.spki);
+        public.verify(b"m", signature.as_bytes()).unwrap();
+        let exported = store.export_public("k", None, ExportFormat::Pem);
+        match protection {
+            Protection::None => assert_eq!(exported.unwrap_err().kind(), ErrorKind::Damaged),
+            // Nothing to compare with, short of the passphrase.
+            Protection::Passphrase(_) => assert_ne!(exported.unwrap(), good),
+        }
+
+        // A disabled version is never loaded, and yet not taken on trust unless it is protected.
+        store.set_state("k", None, KeyState::Disabled).unwrap();
+        let local = Local::builder(store).also_open("k").signing_key("evil").build().unwrap();
+        let served = local.public_keys().await;
+        match protection {
+            Protection::None => assert_eq!(served.unwrap_err().kind(), ErrorKind::Damaged),
+            Protection::Passphrase(_) => assert_eq!(served.unwrap().len(), 2),
+        }
+    }
+}
+
+#[test]
 fn a_file_with_another_public_key_or_type_is_refused() {
     let place = place();
     let one = place.store.create_key("k", KeyType::P256, &Protection::None).unwrap();
@@ -513,7 +594,7 @@ fn a_file_with_another_public_key_or_type_is_refused() {
         file["public"] = public;
         fs::write(&path, file.to_string()).unwrap();
         let error = Local::builder(place.store.clone()).signing_key("k").build().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
     }
     fs::write(&path, whole.to_string()).unwrap();
     place.signer();
@@ -522,8 +603,8 @@ fn a_file_with_another_public_key_or_type_is_refused() {
         key["type"] = other.as_str().into();
         fs::write(&path, key.to_string()).unwrap();
         let error = Local::builder(place.store.clone()).signing_key("k").build().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
         let public = place.store.export_public("k", None, ExportFormat::Pem);
-        assert_eq!(public.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(public.unwrap_err().kind(), ErrorKind::Damaged);
     }
 }

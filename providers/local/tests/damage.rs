@@ -47,12 +47,8 @@ impl Case {
 
 fn refused(result: Result<Local, Error>, what: &str) -> Error {
     let error = result.map(drop).expect_err(what);
-    let kinds = [
-        ErrorKind::InvalidInput,
-        ErrorKind::NotAuthentic,
-        ErrorKind::NotFound,
-        ErrorKind::Unsupported,
-    ];
+    let kinds =
+        [ErrorKind::Damaged, ErrorKind::NotAuthentic, ErrorKind::NotFound, ErrorKind::Unsupported];
     assert!(kinds.contains(&error.kind()), "{what}: {error}");
     error
 }
@@ -170,11 +166,11 @@ fn kdf_parameters_are_bounded_and_bound() {
     for (field, value) in
         [("m", json!(4294967295u32)), ("t", json!(4294967295u32)), ("p", json!(9)), ("m", json!(0))]
     {
-        assert_eq!(with(field, value), ErrorKind::InvalidInput);
+        assert_eq!(with(field, value), ErrorKind::Damaged);
     }
     assert_eq!(with("m", json!(32 * 1024)), ErrorKind::NotAuthentic);
     assert_eq!(with("salt", json!("AAAAAAAAAAAAAAAAAAAAAA==")), ErrorKind::NotAuthentic);
-    assert_eq!(with("salt", json!("AAAA")), ErrorKind::InvalidInput);
+    assert_eq!(with("salt", json!("AAAA")), ErrorKind::Damaged);
     case.build().unwrap();
 }
 

@@ -244,10 +244,63 @@ async fn a_lost_store_stops_sealing_but_not_opening() {
         let kind = local.generate_data_key(&tenant("a")).await.unwrap_err().kind();
         assert_eq!(kind, ErrorKind::NotFound);
         local.unwrap_data_key(&wrapped, &tenant("a")).await.unwrap();
+        assert_eq!(local.availability(), Availability::Degraded);
         assert!(local.health().await.is_err());
     }
     std::fs::rename(dir.path().join("aside"), store.path()).unwrap();
+    local.health().await.unwrap();
+    assert_eq!(local.availability(), Availability::Available);
     local.generate_data_key(&tenant("a")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_state_stops_opening_too() {
+    let (_dir, store) = new_store();
+    let local = orders(&store);
+    let (_, wrapped) = local.generate_data_key(&tenant("a")).await.unwrap();
+    let state = store.path().join("keys").join(wrapped.key.id()).join("state.json");
+    let whole = std::fs::read(&state).unwrap();
+    std::fs::write(&state, b"{}").unwrap();
+    tokio::time::sleep(STALE).await;
+    for _ in 0..3 {
+        let kind = local.unwrap_data_key(&wrapped, &tenant("a")).await.unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::Damaged);
+        assert_eq!(local.availability(), Availability::Degraded);
+    }
+    std::fs::write(&state, whole).unwrap();
+    local.unwrap_data_key(&wrapped, &tenant("a")).await.unwrap();
+    assert_eq!(local.availability(), Availability::Available);
+}
+
+#[tokio::test]
+async fn an_unknown_version_reads_the_state_once_a_second() {
+    let (_dir, store) = new_store();
+    let local = orders(&store);
+    let (_, first) = local.generate_data_key(&tenant("a")).await.unwrap();
+    let unknown = Wrapped { version: Some(KeyVersion::parse("2").unwrap()), ..first };
+    let open = async || local.unwrap_data_key(&unknown, &tenant("a")).await.unwrap_err().kind();
+    assert_eq!(open().await, ErrorKind::NotFound);
+    store.rotate("orders", &Protection::None).unwrap();
+    assert_eq!(open().await, ErrorKind::NotFound, "read a moment ago");
+    tokio::time::sleep(STALE).await;
+    assert_eq!(open().await, ErrorKind::NotAuthentic, "version 2 is there and another key");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn all_who_meet_a_new_version_at_once_open_it() {
+    let (_dir, store) = new_store();
+    let local = Arc::new(orders(&store));
+    store.rotate("orders", &Protection::None).unwrap();
+    let (_, wrapped) = orders(&store).generate_data_key(&tenant("a")).await.unwrap();
+    let tasks: Vec<_> = (0..32)
+        .map(|_| {
+            let (local, wrapped) = (Arc::clone(&local), wrapped.clone());
+            tokio::spawn(async move { local.unwrap_data_key(&wrapped, &tenant("a")).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
 }
 
 #[test]
@@ -290,6 +343,38 @@ async fn rotation_keeps_the_protection() {
     assert_eq!(version(&wrapped), "2");
     assert_eq!(orders(&store).rotate().unwrap().as_str(), "2");
     assert!(!store.key("orders").unwrap().versions[1].protected);
+}
+
+#[test]
+fn rotation_never_drops_the_protection() {
+    let (_dir, store) = new_store();
+    let [right, other] = ["right", "other"].map(|text| Passphrase::new(text.to_owned()));
+    let protection = Protection::Passphrase(right.clone());
+    // Protected since this provider, which knows no passphrase, was built.
+    let unaware = orders(&store);
+    store.rotate("orders", &protection).unwrap();
+    let error = unaware.rotate().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.message().contains("LocalBuilder::passphrase"), "{error}");
+
+    let build = |passphrases: &[&Passphrase]| {
+        let builder = Local::builder(store.clone()).open_all().also_open("orders");
+        passphrases.iter().fold(builder, |b, p| b.passphrase((*p).clone()))
+    };
+    let sealing = |passphrases: &[&Passphrase]| build(passphrases).sealing_key("orders").build();
+    sealing(&[&other, &right]).unwrap().rotate().unwrap();
+    let record = store.key("orders").unwrap();
+    assert_eq!(record.current, 3);
+    assert!(record.versions[2].protected);
+    // The passphrase of version 3 is the one of version 2, not the first one given.
+    sealing(&[&right]).unwrap();
+    assert_eq!(sealing(&[&other]).unwrap_err().kind(), ErrorKind::NotAuthentic);
+
+    // The current version gets another passphrase while the provider runs.
+    let local = sealing(&[&right]).unwrap();
+    store.rotate("orders", &Protection::Passphrase(other)).unwrap();
+    assert_eq!(local.rotate().unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(store.key("orders").unwrap().current, 4);
 }
 
 #[tokio::test]

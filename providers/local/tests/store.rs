@@ -241,6 +241,20 @@ mod crashes {
     }
 
     #[test]
+    fn what_cannot_be_swept_fails_the_destruction_and_nothing_else() {
+        let (_dir, store) = new_store();
+        let id = aes(&store, "orders");
+        store.rotate("orders", &Protection::None).unwrap();
+        store.destroy("orders", Some(1)).unwrap();
+        fs::create_dir(key_file(&store, &id, "v1.json")).unwrap();
+        assert_eq!(store.rotate("orders", &Protection::None).unwrap().current, 3);
+        store.set_state("orders", Some(2), KeyState::Deprecated).unwrap();
+        assert!(store.destroy("orders", Some(1)).is_err(), "its file is still there");
+        fs::remove_dir(key_file(&store, &id, "v1.json")).unwrap();
+        store.destroy("orders", Some(1)).unwrap();
+    }
+
+    #[test]
     fn a_store_cut_off_while_being_made_can_be_finished() {
         let (_dir, store) = new_store();
         let mut builder = fs::DirBuilder::new();
@@ -316,6 +330,60 @@ fn a_protected_key_needs_its_passphrase() {
     let error = store.create_key("other", KeyType::Aes256, &empty).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert_eq!(store.keys().unwrap().len(), 1);
+}
+
+#[test]
+fn a_protected_key_stays_protected() {
+    let (_dir, store) = new_store();
+    let protection = Protection::Passphrase(Passphrase::new("p".to_owned()));
+    store.create_key("orders", KeyType::Aes256, &protection).unwrap();
+    let error = store.rotate("orders", &Protection::None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.message().contains("passphrase"), "{error}");
+    assert_eq!(store.key("orders").unwrap().versions.len(), 1);
+    // Another passphrase is fine, and a key without one may get one.
+    store.rotate("orders", &Protection::Passphrase(Passphrase::new("q".to_owned()))).unwrap();
+    aes(&store, "accounts");
+    assert!(store.rotate("accounts", &protection).unwrap().versions[1].protected);
+}
+
+#[test]
+fn an_aes_jwk_for_another_use_is_refused() {
+    let (_dir, store) = new_store();
+    let import = |name: &str, members: &str| {
+        let k = "AqNw6K9Jm1UA8AKqbXV9TFlCBOqQgBN5zly2sFgvcl8";
+        let jwk = format!(r#"{{"kty":"oct","k":"{k}"{members}}}"#);
+        store.import(name, jwk.as_bytes(), &Protection::None)
+    };
+    let good = [
+        "",
+        r#","alg":"A256GCM""#,
+        r#","alg":"A256GCMKW","use":"enc""#,
+        r#","alg":"A256KW","key_ops":["wrapKey","unwrapKey"]"#,
+        r#","alg":"dir","key_ops":["decrypt","encrypt"]"#,
+        r#","key_ops":["decrypt","encrypt","wrapKey","unwrapKey"],"kid":"1","ext":true"#,
+    ];
+    for (at, members) in good.into_iter().enumerate() {
+        import(&format!("good-{at}"), members).unwrap();
+    }
+    for members in [
+        r#","alg":"HS256""#,
+        r#","alg":"A128GCM""#,
+        r#","alg":"""#,
+        r#","use":"sig""#,
+        r#","key_ops":[]"#,
+        r#","key_ops":["sign","verify"]"#,
+        r#","key_ops":["decrypt"]"#,
+        r#","key_ops":["encrypt","wrapKey"]"#,
+        r#","key_ops":["encrypt","decrypt","deriveKey"]"#,
+        r#","alg":1"#,
+        r#","key_ops":"encrypt""#,
+    ] {
+        let error = import("bad", members).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{members}");
+    }
+    let error = import("bad", r#","alg":"HS256""#).unwrap_err();
+    assert!(error.message().contains("\"alg\""), "{error}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bulla::{Error, ErrorKind, KeyName, KeyVersion, Result, aead::SoftwareKek};
+use zeroize::Zeroizing;
 
 use super::freshness::Freshness;
 use crate::{
@@ -23,11 +24,25 @@ pub(super) struct Bound {
     name: KeyName,
     alias: Option<String>,
     entry: Entry,
-    /// A cell for each version that may be used, filled on first use.
-    secrets: BTreeMap<u32, OnceLock<Arc<Secret>>>,
+    /// A slot for each version that may be used, filled on first use.
+    secrets: BTreeMap<u32, Arc<Slot>>,
     /// Public keys read so far.
     publics: Arc<Mutex<BTreeMap<u32, Vec<u8>>>>,
     freshness: Arc<Freshness>,
+}
+
+/// The secret of a version, once it is loaded.
+#[derive(Default)]
+struct Slot {
+    secret: OnceLock<Arc<Secret>>,
+    /// What the file held when no passphrase opened it. Held while the secret is loaded, so that
+    /// many who need it load it once.
+    refused: Mutex<Option<Refused>>,
+}
+
+struct Refused {
+    content: Zeroizing<Vec<u8>>,
+    error: Error,
 }
 
 pub(super) enum Secret {
@@ -45,15 +60,15 @@ pub(super) struct Chosen {
 impl Bound {
     pub(super) fn new(entry: Entry, alias: Option<String>) -> Result<Self> {
         let name = KeyName::new(SCHEME, entry.id().to_string())?;
-        let secrets = cells(&entry.state).collect();
+        let secrets = slots(&entry.state).collect();
         Ok(Self { name, alias, entry, secrets, publics: Arc::default(), freshness: Arc::default() })
     }
 
     /// The same key in another state. Secrets that may still be used are taken along; those that
     /// may not are wiped with the old ring.
     pub(super) fn with_state(&self, state: StateFile) -> Self {
-        let secrets = cells(&state).map(|(version, new)| {
-            let known = self.secrets.get(&version).cloned();
+        let secrets = slots(&state).map(|(version, new)| {
+            let known = self.secrets.get(&version).map(Arc::clone);
             (version, known.unwrap_or(new))
         });
         let secrets = secrets.collect();
@@ -77,6 +92,10 @@ impl Bound {
 
     pub(super) fn entry(&self) -> &Entry {
         &self.entry
+    }
+
+    pub(super) fn lists(&self, version: u32) -> bool {
+        self.entry.state.version(version).is_some()
     }
 
     pub(super) fn freshness(&self) -> &Freshness {
@@ -139,8 +158,12 @@ impl Bound {
         Ok(())
     }
 
-    /// The public key of a version, from its file unless it was read before.
+    /// The public key of a version: of the pair in memory, or else from its file unless it was
+    /// read before.
     pub(super) fn public(&self, version: u32) -> Result<Vec<u8>> {
+        if let Some(secret) = self.secrets.get(&version).and_then(|slot| slot.secret.get()) {
+            return secret.pair()?.spki();
+        }
         let mut publics = self.publics.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(public) = publics.get(&version) {
             return Ok(public.clone());
@@ -151,28 +174,54 @@ impl Bound {
     }
 
     pub(super) fn load(&self, version: u32, passphrases: &[Passphrase]) -> Result<Arc<Secret>> {
-        let cell = self.secrets.get(&version).ok_or_else(|| self.destroyed(version))?;
-        if let Some(secret) = cell.get() {
+        let slot = self.secrets.get(&version).ok_or_else(|| self.destroyed(version))?;
+        if let Some(secret) = slot.secret.get() {
             return Ok(Arc::clone(secret));
         }
-        let secret = Secret::new(self.entry.material(version, passphrases)?)?;
-        // Two threads may both have loaded it: the first one's stays.
-        Ok(Arc::clone(cell.get_or_init(|| Arc::new(secret))))
+        let mut refused = slot.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(secret) = slot.secret.get() {
+            return Ok(Arc::clone(secret));
+        }
+        let content = self.entry.read_version(version)?;
+        // Whoever sends records that name this version must not have Argon2 run for each.
+        if let Some(known) = &*refused
+            && known.content == content
+        {
+            return Err(known.error.clone());
+        }
+        match self.entry.material_in(&content, version, passphrases).and_then(Secret::new) {
+            Ok(secret) => {
+                *refused = None;
+                Ok(Arc::clone(slot.secret.get_or_init(|| Arc::new(secret))))
+            }
+            Err(error) => {
+                let remembered = error.kind() == ErrorKind::NotAuthentic;
+                *refused = remembered.then(|| Refused { content, error: error.clone() });
+                Err(error)
+            }
+        }
+    }
+
+    /// Lets versions that no passphrase opened be tried again.
+    pub(super) fn forget_refused(&self) {
+        for slot in self.secrets.values() {
+            *slot.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 }
 
-fn cells(state: &StateFile) -> impl Iterator<Item = (u32, OnceLock<Arc<Secret>>)> {
+fn slots(state: &StateFile) -> impl Iterator<Item = (u32, Arc<Slot>)> {
     let usable = state
         .versions
         .iter()
         .filter(|v| matches!(v.state, StoredState::Active | StoredState::Deprecated));
-    usable.map(|v| (v.version, OnceLock::new()))
+    usable.map(|v| (v.version, Arc::default()))
 }
 
 impl Chosen {
     /// The secret, if it is in memory.
     pub(super) fn loaded(&self) -> Option<Arc<Secret>> {
-        self.bound.secrets.get(&self.version)?.get().cloned()
+        self.bound.secrets.get(&self.version)?.secret.get().cloned()
     }
 
     pub(super) fn key_version(&self) -> Result<KeyVersion> {

@@ -78,7 +78,8 @@ impl LocalBuilder {
     }
 
     /// The passphrase of protected keys. Where there are several, give each: all are tried, and
-    /// each try costs an Argon2id.
+    /// each try costs an Argon2id, of which one runs at a time in a process. A version that none of
+    /// them opens is not tried again until its file changes, or [`Local::reload`] is called.
     ///
     /// # Security
     /// It stays in memory until the provider is closed, for versions that are loaded later.

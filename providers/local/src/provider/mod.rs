@@ -18,7 +18,7 @@ use bulla::{
 
 pub use builder::LocalBuilder;
 
-use crate::{passphrase::Protection, store::Store};
+use crate::store::Store;
 use bound::{Bound, Chosen, Secret};
 use ring::Keys;
 
@@ -30,10 +30,21 @@ const MAX_DIRECT_LEN: usize = 4096;
 ///
 /// Changes that other processes make are noticed: before a key is used, its `state.json` is read
 /// again if the last time was over a second ago. If that fails, sealing and signing fail with it,
-/// since what is sealed now might never be opened; opening goes on with what is in memory.
+/// since what is sealed now might never be opened. Opening goes on with what is in memory if the
+/// store is out of reach ([`ErrorKind::Io`], [`ErrorKind::NotFound`]), until 60 seconds after the
+/// last success: that long, a version disabled meanwhile may go on opening. With a store that is
+/// damaged or open to others, opening fails at once. Until the state is read again,
+/// [`availability`](CryptoProvider::availability) is [`Availability::Degraded`].
+///
+/// A record that names a version not known yet makes the state be read at once, but not more often
+/// than once a second for each key.
 ///
 /// # Security
 /// Secrets are wiped when the provider is closed or dropped, once calls under way have ended.
+///
+/// [`public_keys`](bulla::Sign::public_keys) gives what belongs to the private keys, with one
+/// exception: of a protected version that was not loaded (one that is neither current nor was signed
+/// with), it gives what the file says, and whoever may write to the store may have changed that.
 pub struct Local {
     label: Arc<str>,
     capabilities: Capabilities,
@@ -50,12 +61,14 @@ impl Local {
 
     /// Adds a version to the sealing key and seals with it from now on. Returns its version.
     ///
-    /// The new version is protected by the first passphrase given if the current one is protected.
-    /// Calls under way end as they began; none fails. Blocks: files, and Argon2id for a protected
-    /// key.
+    /// If the version that is current then, perhaps made by another process, is protected, the new
+    /// one is protected by the same passphrase. Calls under way end as they began; none fails.
+    /// Blocks: files, and Argon2id for a protected key.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] if no sealing key is bound; otherwise as for [`Store::rotate`].
+    /// [`ErrorKind::Unsupported`] if no sealing key is bound; [`ErrorKind::InvalidInput`] if the
+    /// current version is protected by a passphrase that this provider was not given; otherwise as
+    /// for [`Store::rotate`].
     pub fn rotate(&self) -> Result<KeyVersion> {
         let key = self.sealing.as_ref().ok_or_else(no_sealing_key);
         key.and_then(|key| self.rotate_key(key))
@@ -74,19 +87,15 @@ impl Local {
 
     fn rotate_key(&self, key: &KeyName) -> Result<KeyVersion> {
         let ring = self.keys.ring()?;
-        let entry = self.keys.bound(key)?.entry().clone();
-        let passphrase = ring.passphrases.first();
-        let protection = match passphrase.filter(|_| entry.is_protected(entry.state.current)) {
-            Some(passphrase) => Protection::Passphrase(passphrase.clone()),
-            None => Protection::None,
-        };
-        let record = self.keys.store().rotate(key.id(), &protection)?;
-        self.keys.refresh(key)?;
+        let record = self.keys.store().rotate_as_before(key.id(), &ring.passphrases)?;
+        // It is done. If the state can't be read again now, the next call tries that too.
+        let _ = self.keys.refresh(key);
         KeyVersion::parse(&record.current.to_string())
     }
 
     /// Reads the state of every key again, and with
-    /// [`open_all`](LocalBuilder::open_all) takes up new keys. Blocks on files.
+    /// [`open_all`](LocalBuilder::open_all) takes up new keys. Versions that no passphrase opened
+    /// are tried again when they are needed. Blocks on files.
     ///
     /// # Errors
     /// [`ErrorKind::Closed`] after closing; otherwise what was wrong with the store. The keys stay
@@ -148,12 +157,21 @@ impl CryptoProvider for Local {
     }
 
     fn availability(&self) -> Availability {
-        if self.keys.is_closed() { Availability::Unavailable } else { Availability::Available }
+        if self.keys.is_closed() {
+            Availability::Unavailable
+        } else if self.keys.has_failed() {
+            Availability::Degraded
+        } else {
+            Availability::Available
+        }
     }
 
     async fn describe_keys(&self) -> Vec<(KeyName, Result<KeyInfo>)> {
         let keys = Arc::clone(&self.keys);
-        let described = blocking(move || Ok(describe(&keys))).await.unwrap_or_default();
+        let described = blocking(move || Ok(describe(&keys))).await.unwrap_or_else(|error| {
+            let names = self.keys.names().into_keys();
+            names.map(|name| (name, Err(error.clone()))).collect()
+        });
         let tell = |(name, info)| (name, self.tell(Operation::DescribeKeys, info));
         described.into_iter().map(tell).collect()
     }
@@ -163,9 +181,11 @@ impl CryptoProvider for Local {
         let keys = Arc::clone(&self.keys);
         let start = Instant::now();
         let readable = blocking(move || {
-            keys.ring()?;
+            let ring = keys.ring()?;
             keys.store().check()?;
-            bound.iter().try_for_each(|key| keys.bound(key)?.entry().read_state().map(|_| ()))
+            let failed = ring.keys.values().filter(|bound| bound.freshness().has_failed());
+            let failed: Vec<_> = failed.map(|bound| bound.name().clone()).collect();
+            bound.iter().chain(&failed).try_for_each(|key| keys.refresh(key).map(|_| ()))
         });
         self.tell(Operation::Health, readable.await)?;
         Ok(Health::new(start.elapsed()))
@@ -199,8 +219,13 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     match tokio::runtime::Handle::try_current() {
         Err(_) => work(),
-        Ok(runtime) => runtime.spawn_blocking(work).await.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Unavailable, "the async runtime is shutting down"))
+        Ok(runtime) => runtime.spawn_blocking(work).await.unwrap_or_else(|error| {
+            // Without the panic's words: they may quote a secret.
+            Err(if error.is_panic() {
+                Error::new(ErrorKind::Internal, "a task of the local key store panicked")
+            } else {
+                Error::new(ErrorKind::Unavailable, "the async runtime is shutting down")
+            })
         }),
     }
 }
@@ -232,5 +257,24 @@ impl fmt::Debug for Local {
             .field("sealing", &self.sealing)
             .field("signing", &self.signing)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_fault_and_a_shutdown_is_not() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let panics = blocking(|| -> Result<()> { panic!("as the test wants it") });
+        let error = runtime.block_on(panics).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal);
+        assert!(!error.message().contains("as the test wants it"));
+
+        let handle = runtime.handle().clone();
+        runtime.shutdown_background();
+        let error = handle.block_on(blocking(|| Ok(()))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
     }
 }

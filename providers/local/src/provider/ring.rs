@@ -82,6 +82,14 @@ impl Keys {
         }
     }
 
+    /// Whether the last attempt to read the state of some key failed.
+    pub(super) fn has_failed(&self) -> bool {
+        match &*self.kept() {
+            Kept::Open(ring) => ring.keys.values().any(|b| b.freshness().has_failed()),
+            Kept::Closed(_) => false,
+        }
+    }
+
     /// A key of the list.
     pub(super) fn bound(&self, key: &KeyName) -> Result<Arc<Bound>> {
         self.ring()?.keys.get(key).cloned().ok_or_else(|| {
@@ -95,8 +103,29 @@ impl Keys {
     /// Reads a key's state again and takes it over if it changed. Blocks.
     pub(super) fn refresh(&self, key: &KeyName) -> Result<Arc<Bound>> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.reread(key)
+    }
+
+    /// The same for the sake of a version that is not listed, but only if it isn't by now, and
+    /// once a second for each key: anybody can make up versions. Blocks.
+    pub(super) fn look_for(&self, key: &KeyName, version: u32) -> Result<Arc<Bound>> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let bound = self.bound(key)?;
+        if bound.lists(version) || !bound.freshness().is_unknown_due() {
+            return Ok(bound);
+        }
+        let read = self.reread(key);
+        bound.freshness().looked_for_unknown();
+        read
+    }
+
+    /// Only under the lock on changes.
+    fn reread(&self, key: &KeyName) -> Result<Arc<Bound>> {
         let old = self.bound(key)?;
-        let state = old.entry().read_state().inspect_err(|_| old.freshness().expire())?;
+        let freshness = old.freshness();
+        let began = freshness.now();
+        let state = old.entry().read_state().inspect_err(|_| freshness.fail())?;
+        freshness.succeed(began);
         if state == old.entry().state {
             return Ok(old);
         }
@@ -115,7 +144,7 @@ impl Keys {
     pub(super) fn reload(&self) -> Result<()> {
         let known: Vec<_> = self.ring()?.keys.keys().cloned().collect();
         for key in &known {
-            self.refresh(key)?;
+            self.refresh(key)?.forget_refused();
         }
         if !self.open_all {
             return Ok(());

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bulla::{
-    DataKey, DataKeys, Encrypt, EncryptionContext, Error, ErrorKind, Operation, Plaintext, Result,
-    WrapAlgorithm, Wrapped,
+    DataKey, DataKeys, Encrypt, EncryptionContext, Error, ErrorKind, KeyName, Operation, Plaintext,
+    Result, WrapAlgorithm, Wrapped,
     aead::{KeyUse, SOFTWARE_WRAP_OVERHEAD},
 };
 
 use super::{
-    Local, MAX_DIRECT_LEN,
-    bound::{Chosen, Secret},
+    Local, MAX_DIRECT_LEN, blocking,
+    bound::{Bound, Chosen, Secret},
     no_sealing_key, parse_version,
 };
 
@@ -31,13 +31,27 @@ impl Local {
         let version = wrapped.version.as_ref().and_then(|v| parse_version(v.as_str()));
         let version = version.filter(|_| wrapped.algorithm == WrapAlgorithm::Native);
         let version = version.ok_or_else(Error::not_authentic)?;
-        // An unknown version may be newer than what is in memory.
-        if bound.freshness().claim() || bound.entry().state.version(version).is_none() {
-            // A store that can't be read is no reason to refuse what memory can open.
-            bound = self.refresh(&wrapped.key).await.unwrap_or(bound);
+        if bound.freshness().claim() {
+            bound = match self.refresh(&wrapped.key).await {
+                Err(error) if goes_on(&bound, &error) => bound,
+                other => other?,
+            };
+        }
+        if !bound.lists(version) {
+            bound = self.look_for(&wrapped.key, version).await?;
         }
         let chosen = bound.opening(version)?;
         self.secret(&chosen).await
+    }
+
+    /// A key whose state may list a version that it did not before.
+    async fn look_for(&self, key: &KeyName, version: u32) -> Result<Arc<Bound>> {
+        if !self.keys.bound(key)?.freshness().is_unknown_due() {
+            // Asked again: somebody else may just have found it.
+            return self.keys.bound(key);
+        }
+        let (keys, key) = (Arc::clone(&self.keys), key.clone());
+        blocking(move || keys.look_for(&key, version)).await
     }
 
     async fn wrap(&self, plaintext: &[u8], aad: Vec<u8>) -> Result<Wrapped> {
@@ -49,6 +63,12 @@ impl Local {
             blob: secret.kek()?.wrap(plaintext, &aad)?,
         })
     }
+}
+
+/// Whether opening goes on with what is in memory, though its state could not be read: for a while,
+/// if the store is out of reach. A store that is damaged or open to others is another matter.
+fn goes_on(bound: &Bound, error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Io | ErrorKind::NotFound) && bound.freshness().is_trusted()
 }
 
 #[async_trait]
@@ -100,5 +120,49 @@ impl Encrypt for Local {
             Ok(Plaintext::new(std::mem::take(&mut *plain)))
         };
         self.tell(Operation::Decrypt, opened.await)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use bulla::{CryptoProvider, KeyVersion, provider::Availability};
+
+    use super::*;
+    use crate::{KeyType, Protection, Store};
+
+    #[tokio::test]
+    async fn opening_goes_on_for_a_minute_without_the_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path().join("bulla"));
+        store.create_key("k", KeyType::Aes256, &Protection::None).unwrap();
+        let local = Local::builder(store.clone()).sealing_key("k").build().unwrap();
+        let context = EncryptionContext::from_pairs([("a", "b")]).unwrap();
+        let (_, wrapped) = local.generate_data_key(&context).await.unwrap();
+        let open = async |wrapped: &Wrapped| {
+            local.unwrap_data_key(wrapped, &context).await.map(drop).map_err(|e| e.kind())
+        };
+        let advance = |by| local.keys.bound(&wrapped.key).unwrap().freshness().advance(by);
+        let away = dir.path().join("away");
+
+        fs::rename(store.path(), &away).unwrap();
+        advance(59_000);
+        assert_eq!(open(&wrapped).await, Ok(()));
+        assert_eq!(local.availability(), Availability::Degraded);
+        let unknown = Wrapped { version: Some(KeyVersion::parse("2").unwrap()), ..wrapped.clone() };
+        assert_eq!(open(&unknown).await, Err(ErrorKind::NotFound));
+        advance(2_000);
+        for _ in 0..3 {
+            assert_eq!(open(&wrapped).await, Err(ErrorKind::NotFound));
+        }
+        fs::rename(&away, store.path()).unwrap();
+        assert_eq!(open(&wrapped).await, Ok(()));
+        assert_eq!(local.availability(), Availability::Available);
+
+        // After a pause, nobody opens by what was known before it.
+        store.set_state("k", None, bulla::provider::KeyState::Disabled).unwrap();
+        advance(61_000);
+        assert_eq!(open(&wrapped).await, Err(ErrorKind::Disabled));
     }
 }

@@ -37,7 +37,7 @@ impl Local {
             let message = format!("key {signing} has no version {}", key.version);
             Error::new(ErrorKind::NotFound, message)
         })?;
-        if bound.entry().state.version(version).is_none() {
+        if !bound.lists(version) {
             bound = self.refresh(signing).await?;
         }
         bound.check_active(version)?;
@@ -74,7 +74,8 @@ fn owned(input: &SigningInput<'_>) -> Option<SigningInput<'static>> {
     }
 }
 
-/// Of all asymmetric keys bound, the versions that are not destroyed.
+/// Of all asymmetric keys bound, the versions that are not destroyed. Each public key was compared
+/// with its private key, but for protected versions whose private key is not in memory.
 fn all_public_keys(keys: &Keys) -> Result<Vec<PublicKey>> {
     let ring = keys.ring()?;
     let pairs = ring.keys.values().filter(|bound| !bound.entry().key_type().seals());

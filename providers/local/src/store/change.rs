@@ -3,19 +3,51 @@
 use bulla::{Error, ErrorKind, Result, provider::KeyState};
 
 use super::{Entry, Store, layout::StoredState};
-use crate::{material::Material, passphrase::Protection, record::KeyRecord};
+use crate::{
+    material::Material,
+    passphrase::{Passphrase, Protection},
+    record::KeyRecord,
+};
 
 impl Store {
     /// Adds a version and makes it the current one. The others stay as they are.
     ///
+    /// A key does not lose its protection that way: where the current version has a passphrase,
+    /// the new one needs one too, the same or another.
+    ///
     /// # Errors
+    /// [`ErrorKind::InvalidInput`] for [`Protection::None`] if the current version is protected;
     /// [`ErrorKind::NotFound`] if there is no such key; [`ErrorKind::Unsupported`] for an
     /// asymmetric key in a build without the feature `aws-lc-rs`; otherwise as for
     /// [`create_key`](Self::create_key).
     pub fn rotate(&self, name_or_id: &str, protection: &Protection) -> Result<KeyRecord> {
         // Outside of the lock: making an RSA key takes a while, and the type never changes.
         let material = Material::generate(self.entry(name_or_id)?.key_type())?;
-        self.change(name_or_id, |entry| entry.add_version(&material, protection))
+        self.change(name_or_id, |entry| {
+            let current = entry.state.current;
+            if entry.is_protected(current) && matches!(protection, Protection::None) {
+                let message = format!(
+                    "version {current} of key {} has a passphrase; give one for the new version \
+                     too, the same or another",
+                    entry.id()
+                );
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+            entry.add_version(&material, protection)
+        })
+    }
+
+    /// The same, with the protection of the version that is current when the lock is taken.
+    pub(crate) fn rotate_as_before(
+        &self,
+        name_or_id: &str,
+        passphrases: &[Passphrase],
+    ) -> Result<KeyRecord> {
+        let material = Material::generate(self.entry(name_or_id)?.key_type())?;
+        self.change(name_or_id, |entry| {
+            let protection = entry.current_protection(passphrases)?;
+            entry.add_version(&material, &protection)
+        })
     }
 
     /// Makes a version the current one, be it older or newer.
@@ -80,10 +112,12 @@ impl Store {
     /// protected by a passphrase stays protected there.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is no such key or version.
+    /// [`ErrorKind::NotFound`] if there is no such key or version; [`ErrorKind::Io`] or
+    /// [`ErrorKind::Denied`] if the file can't be removed: the version is marked as destroyed, and
+    /// its material is still there.
     pub fn destroy(&self, name_or_id: &str, version: Option<u32>) -> Result<KeyRecord> {
         // The state goes first: after a crash in between, the next change removes the file.
-        self.change(name_or_id, |entry| {
+        let (record, swept) = self.change_and_sweep(name_or_id, |entry| {
             if let Some(version) = version {
                 entry.listed(version)?;
             }
@@ -93,7 +127,8 @@ impl Store {
                 }
             }
             Ok(())
-        })
+        })?;
+        swept.map(|()| record)
     }
 
     fn change(
@@ -101,17 +136,29 @@ impl Store {
         name_or_id: &str,
         apply: impl FnOnce(&mut Entry) -> Result<()>,
     ) -> Result<KeyRecord> {
+        // What this change can't sweep away, the next one may; the change itself is done.
+        self.change_and_sweep(name_or_id, apply).map(|(record, _swept)| record)
+    }
+
+    /// Changes a key. An error means that it was not done, or not durably; one in the second
+    /// result, that something is left to remove.
+    fn change_and_sweep(
+        &self,
+        name_or_id: &str,
+        apply: impl FnOnce(&mut Entry) -> Result<()>,
+    ) -> Result<(KeyRecord, Result<()>)> {
         // Asked first, so that a wrong name in a directory without a store makes no lock file.
         self.entry(name_or_id)?;
         let _lock = self.lock()?;
         let mut entry = self.entry(name_or_id)?;
+        let name = self.name_of(name_or_id, entry.id())?;
         let before = entry.state.clone();
         apply(&mut entry)?;
         if entry.state != before {
             entry.write_state()?;
         }
-        entry.sweep()?;
-        Ok(entry.record(self.name_of(name_or_id, entry.id())?))
+        let swept = entry.sweep();
+        Ok((entry.record(name), swept))
     }
 }
 

@@ -114,6 +114,37 @@ impl Entry {
         Ok(())
     }
 
+    /// How the current version is protected, with the one of these passphrases that opens it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if it is protected and none of them does.
+    pub(super) fn current_protection(&self, passphrases: &[Passphrase]) -> Result<Protection> {
+        let version = self.state.current;
+        if !self.is_protected(version) {
+            return Ok(Protection::None);
+        }
+        let id = self.id();
+        if self.listed(version)?.state == StoredState::Destroyed {
+            let message = format!(
+                "version {version} of key {id} was destroyed, and nothing is left to check a \
+                 passphrase with; give one with `Store::rotate`"
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        for passphrase in passphrases {
+            match self.material(version, std::slice::from_ref(passphrase)) {
+                Ok(_) => return Ok(Protection::Passphrase(passphrase.clone())),
+                Err(error) if error.kind() == ErrorKind::NotAuthentic => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let message = format!(
+            "version {version} of key {id} is protected by a passphrase that was not given; give \
+             it with `LocalBuilder::passphrase`"
+        );
+        Err(Error::new(ErrorKind::InvalidInput, message))
+    }
+
     /// One above every version listed and every file there is: a file that a crash or an older
     /// `state.json` left unlisted is never overwritten.
     fn next_version(&self) -> Result<u32> {
@@ -140,9 +171,23 @@ impl Entry {
     /// Reads the material of a version, whatever its state; the first passphrase that fits opens
     /// it.
     pub(crate) fn material(&self, version: u32, passphrases: &[Passphrase]) -> Result<Material> {
+        self.material_in(&self.read_version(version)?, version, passphrases)
+    }
+
+    /// What the file of a version holds.
+    pub(crate) fn read_version(&self, version: u32) -> Result<Zeroizing<Vec<u8>>> {
+        existing(&self.version_path(version), MAX_FILE)
+    }
+
+    /// The material in a file that was read before.
+    pub(crate) fn material_in(
+        &self,
+        content: &[u8],
+        version: u32,
+        passphrases: &[Passphrase],
+    ) -> Result<Material> {
         let path = self.version_path(version);
-        let content = existing(&path, MAX_FILE)?;
-        let file = self.parse_version(&path, &content, version)?;
+        let file = self.parse_version(&path, content, version)?;
         let stored = from_base64(file.material).map_err(|e| damaged(&path, e.message()))?;
         let secret = match &file.protection {
             FileProtection::None => stored,
@@ -155,7 +200,7 @@ impl Entry {
     }
 
     /// Reads the public key of a version, as SubjectPublicKeyInfo. Needs no passphrase, and so
-    /// can't tell whether it is the one of the material.
+    /// can't tell for a protected version whether it is the one of the material.
     pub(crate) fn public(&self, version: u32) -> Result<Vec<u8>> {
         if self.key_type().seals() {
             let message = format!("key {} is an AES key: it has no public key", self.id());
@@ -164,6 +209,9 @@ impl Entry {
         let path = self.version_path(version);
         let content = existing(&path, MAX_FILE)?;
         let file = self.parse_version(&path, &content, version)?;
+        if file.protection.kind() == ProtectionKind::None {
+            self.material_in(&content, version, &[])?;
+        }
         let public =
             stored_public(&file, &path)?.ok_or_else(|| damaged(&path, "`public` is missing"))?;
         public_members(self.key_type(), &public).map_err(|e| blame(&path, e))?;
@@ -273,7 +321,7 @@ fn unprotect(
     for passphrase in passphrases {
         match kdf.unprotect(passphrase, place, blob) {
             Err(error) if error.kind() == ErrorKind::NotAuthentic => {}
-            other => return other,
+            other => return other.map_err(|error| blame(path, error)),
         }
     }
     let (kind, message) = if passphrases.is_empty() {

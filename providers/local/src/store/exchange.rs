@@ -20,14 +20,16 @@ impl Store {
     /// Makes a key of material from elsewhere: a private key as PEM (PKCS#8, PKCS#1 or SEC 1) or
     /// as a JWK, or an AES key as a JWK of 32 bytes. Which it is, the text tells.
     ///
-    /// Private and public part are checked against each other.
+    /// Private and public part are checked against each other. A JWK whose `alg`, `use` or
+    /// `key_ops` says that the key is for something else is refused: an AES key is to encrypt or to
+    /// wrap keys, the others to sign.
     ///
     /// # Security
     /// Wipe `material` afterwards. The key is as secret as the ways that it came.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if the text is damaged, holds no private key or one that
-    /// contradicts itself; [`ErrorKind::Unsupported`] for other sizes and curves than
+    /// [`ErrorKind::InvalidInput`] if the text is damaged, holds no private key, one that
+    /// contradicts itself or one for another use; [`ErrorKind::Unsupported`] for other sizes and curves than
     /// [`KeyType`](crate::KeyType) has, for encrypted PEM, and for asymmetric keys in a build
     /// without the feature `aws-lc-rs`; otherwise as for [`create_key`](Self::create_key).
     pub fn import(
@@ -70,8 +72,14 @@ impl Store {
     /// The public key of a version, or of the current one: SubjectPublicKeyInfo as PEM, or a JWK.
     /// Needs no passphrase.
     ///
+    /// # Security
+    /// Of a protected version, it is what the file says: whoever may write to the store can put
+    /// another public key there, and only a program that has the passphrase notices. Otherwise it is
+    /// checked against the private key.
+    ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for an AES key, which has none; [`ErrorKind::Unsupported`] in a
+    /// [`ErrorKind::InvalidInput`] for an AES key, which has none, or if the public key is not the
+    /// private key's; [`ErrorKind::Unsupported`] in a
     /// build without the feature `aws-lc-rs`; [`ErrorKind::NotFound`] or [`ErrorKind::Destroyed`]
     /// if the version is not there.
     pub fn export_public(

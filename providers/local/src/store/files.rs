@@ -51,7 +51,7 @@ pub(crate) fn check_dir(path: &Path) -> Result<()> {
     if !metadata.is_dir() {
         return Err(denied(path, "is no directory; symbolic links are not followed in a store"));
     }
-    check_mode(path, &metadata)
+    check_access(path, &metadata)
 }
 
 /// The same for the root of a store, which may be reached through a symbolic link.
@@ -60,7 +60,7 @@ pub(crate) fn check_root(path: &Path) -> Result<()> {
     if !metadata.is_dir() {
         return Err(denied(path, "is no directory"));
     }
-    check_mode(path, &metadata)
+    check_access(path, &metadata)
 }
 
 /// Writes a new file of mode 0600. It appears complete or not at all, and replaces nothing.
@@ -100,28 +100,35 @@ fn unfinished(path: &Path, content: &[u8]) -> Result<(NamedTempFile, PathBuf)> {
 /// Reads a file of at most `limit` bytes into memory that is wiped; `None` if there is none.
 ///
 /// # Errors
-/// [`ErrorKind::Denied`] if others have access to it, or if it is no regular file;
-/// [`ErrorKind::InvalidInput`] if it is longer than `limit`.
+/// [`ErrorKind::Denied`] if it is somebody else's, if others have access to it, or if it is
+/// no regular file;
+/// [`ErrorKind::Damaged`] if it is longer than `limit`.
 pub(crate) fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let found = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed("read", path, error)),
     };
-    // Before opening: opening a pipe would wait for a writer.
+    // Before opening: a device may not like to be opened, and not every system has the flags that
+    // `open` asks for.
     check_file(path, &found)?;
-    let file = match File::open(path) {
+    read_checked(path, limit)
+}
+
+/// Opens and reads what may have been swapped since it was looked at: a file that replaced the
+/// first one is as good, if it passes the same checks; anything else is refused.
+fn read_checked(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let file = match open(path, OpenOptions::new().read(true)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed("read", path, error)),
+        Err(error) => return Err(not_opened("read", path, error)),
     };
     let opened = file.metadata().map_err(|error| failed("read", path, error))?;
-    // And again what was opened: a file that replaced the first one is as good, a link is not.
     check_file(path, &opened)?;
     let len = usize::try_from(opened.len()).unwrap_or(usize::MAX);
     if len > limit {
         let message = format!("{} is longer than {limit} bytes", path.display());
-        return Err(Error::new(ErrorKind::InvalidInput, message));
+        return Err(Error::new(ErrorKind::Damaged, message));
     }
     // Sized for all of it: growing would leave copies behind.
     let mut content = Zeroizing::new(vec![0; len]);
@@ -131,15 +138,43 @@ pub(crate) fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>
 
 fn check_file(path: &Path, metadata: &Metadata) -> Result<()> {
     if !metadata.is_file() {
-        return Err(denied(path, "is no regular file; symbolic links are not followed in a store"));
+        return Err(no_file(path));
     }
-    check_mode(path, metadata)
+    check_access(path, metadata)
 }
 
-/// Refuses what group or others may touch, as ssh does.
+/// Opens a file, but follows no link in its place and waits for nobody, as opening a pipe would.
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        options.mode(0o600).custom_flags(flags);
+    }
+    options.open(path)
+}
+
+/// The error of [`open`]. Systems have several codes for a link in the place of a file.
+fn not_opened(what: &str, path: &Path, error: io::Error) -> Error {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_file() => no_file(path),
+        _ => failed(what, path, error),
+    }
+}
+
+/// Refuses what is another user's, and what group or others may touch, as ssh does.
 #[cfg(unix)]
-fn check_mode(path: &Path, metadata: &Metadata) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
+fn check_access(path: &Path, metadata: &Metadata) -> Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner != user {
+        let why = format!(
+            "belongs to user {owner}, and this program runs as user {user}: run it as {owner}, \
+             or give the whole store to {user}"
+        );
+        return Err(denied(path, &why));
+    }
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o077 == 0 {
         return Ok(());
@@ -153,7 +188,7 @@ fn check_mode(path: &Path, metadata: &Metadata) -> Result<()> {
 
 /// Elsewhere access is the business of the directory that the store lies in.
 #[cfg(not(unix))]
-fn check_mode(_: &Path, _: &Metadata) -> Result<()> {
+fn check_access(_: &Path, _: &Metadata) -> Result<()> {
     Ok(())
 }
 
@@ -198,9 +233,8 @@ pub(crate) fn lock(path: &Path) -> Result<File> {
     }
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path).map_err(|error| failed("open", path, error))?;
+    let file = open(path, &mut options).map_err(|error| not_opened("open", path, error))?;
+    check_file(path, &file.metadata().map_err(|error| failed("read", path, error))?)?;
     file.lock().map_err(|error| failed("lock", path, error))?;
     Ok(file)
 }
@@ -216,11 +250,27 @@ pub(super) fn parent(path: &Path) -> &Path {
 
 /// Makes the entries of a directory durable, where the system can.
 fn sync_dir(dir: &Path) -> Result<()> {
+    #[cfg(test)]
+    if UNSYNCABLE.with_borrow(|path| path.as_deref() == Some(dir)) {
+        return Err(failed("sync", dir, io::Error::other("as the test wants it")));
+    }
     #[cfg(unix)]
     File::open(dir).and_then(|d| d.sync_all()).map_err(|error| failed("sync", dir, error))?;
     #[cfg(not(unix))]
     let _ = dir;
     Ok(())
+}
+
+#[cfg(test)]
+thread_local! {
+    /// A directory that can't be made durable.
+    pub(super) static UNSYNCABLE: std::cell::RefCell<Option<PathBuf>> = const {
+        std::cell::RefCell::new(None)
+    };
+}
+
+fn no_file(path: &Path) -> Error {
+    denied(path, "is no regular file; symbolic links are not followed in a store")
 }
 
 fn denied(path: &Path, why: &str) -> Error {
@@ -253,7 +303,7 @@ mod tests {
         assert_eq!(**read(&path, 3).unwrap().unwrap(), *b"one");
         replace(&path, b"three").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
-        assert_eq!(read(&path, 4).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(read(&path, 4).unwrap_err().kind(), ErrorKind::Damaged);
         assert_eq!(list(dir.path()).unwrap(), ["file"]);
         assert!(read(&dir.path().join("none"), 4).unwrap().is_none());
     }
@@ -271,6 +321,49 @@ mod tests {
         symlink(&real, &linked_dir).unwrap();
         assert_eq!(check_dir(&linked_dir).unwrap_err().kind(), ErrorKind::Denied);
         assert!(check_root(&linked_dir).is_ok());
+    }
+
+    #[test]
+    fn what_was_swapped_after_the_first_look_is_refused_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link, pipe) =
+            (dir.path().join("target"), dir.path().join("link"), dir.path().join("pipe"));
+        create(&target, b"x").unwrap();
+        symlink(&target, &link).unwrap();
+        assert_eq!(**read_checked(&target, 9).unwrap().unwrap(), *b"x");
+        assert_eq!(read_checked(&link, 9).unwrap_err().kind(), ErrorKind::Denied);
+        assert_eq!(read_checked(dir.path(), 9).unwrap_err().kind(), ErrorKind::Denied);
+        let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || tell.send(read_checked(&pipe, 9).unwrap_err().kind()));
+        let kind = told.recv_timeout(std::time::Duration::from_secs(10));
+        assert_eq!(kind.expect("nobody writes to the pipe"), ErrorKind::Denied);
+    }
+
+    #[test]
+    fn what_is_another_users_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let user = rustix::process::geteuid().as_raw();
+        let (file, sub) = (dir.path().join("file"), dir.path().join("sub"));
+        create(&file, b"x").unwrap();
+        make_dir(&sub).unwrap();
+        let refused = |path: &Path, error: Error, owner: u32| {
+            assert_eq!(error.kind(), ErrorKind::Denied);
+            let message = error.message();
+            assert!(message.contains(&format!("{} belongs to user {owner},", path.display())));
+        };
+        if user != 0 {
+            return refused(Path::new("/"), check_root(Path::new("/")).unwrap_err(), 0);
+        }
+        for path in [&file, &sub] {
+            std::os::unix::fs::chown(path, Some(1), None).unwrap();
+        }
+        refused(&file, read(&file, 9).unwrap_err(), 1);
+        refused(&file, read_checked(&file, 9).unwrap_err(), 1);
+        refused(&file, lock(&file).unwrap_err(), 1);
+        refused(&sub, check_dir(&sub).unwrap_err(), 1);
+        refused(&sub, check_root(&sub).unwrap_err(), 1);
     }
 
     #[test]

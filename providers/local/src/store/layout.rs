@@ -143,7 +143,7 @@ impl StateFile {
 /// Parses a file of the store.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] for a file of a later format, [`ErrorKind::InvalidInput`] for one
+/// [`ErrorKind::Unsupported`] for a file of a later format, [`ErrorKind::Damaged`] for one
 /// that is damaged. Neither tells what the file holds: it may be a secret.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(path: &Path, content: &'a [u8]) -> Result<T> {
     serde_json::from_slice(content).map_err(|error| match later_format(content) {
@@ -190,7 +190,7 @@ pub(crate) fn render<T: Serialize>(value: &T, limit: usize) -> Result<Zeroizing<
 /// The error for a file that is not as this program wrote it.
 pub(crate) fn damaged(path: &Path, why: &str) -> Error {
     Error::new(
-        ErrorKind::InvalidInput,
+        ErrorKind::Damaged,
         format!("{} is damaged: {why}; restore it from a backup", path.display()),
     )
 }

@@ -35,9 +35,10 @@ use layout::{KeyFile, KeyFormat, MAX_FILE, damaged};
 /// a name.
 ///
 /// # Security
-/// Directories have mode 0700 and files 0600. A store, key or file that group or others may
-/// touch is refused with [`ErrorKind::Denied`], as is a symbolic link inside the store. On systems
-/// other than Unix, permissions are not checked: keep the store in a private directory.
+/// Directories have mode 0700 and files 0600. A store, key or file that belongs to another user
+/// than the one the program runs as, or that group or others may touch, is refused with
+/// [`ErrorKind::Denied`], as is a symbolic link inside the store. On systems other than Unix,
+/// owners and permissions are not checked: keep the store in a private directory.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
@@ -105,7 +106,7 @@ impl Store {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is none; [`ErrorKind::Denied`] if others have access to
-    /// the store; [`ErrorKind::InvalidInput`] if a file of the key is damaged.
+    /// the store; [`ErrorKind::Damaged`] if a file of the key is damaged.
     pub fn key(&self, name_or_id: &str) -> Result<KeyRecord> {
         let entry = self.entry(name_or_id)?;
         Ok(entry.record(self.name_of(name_or_id, entry.id())?))
@@ -114,7 +115,7 @@ impl Store {
     /// All keys, sorted by name, those without a name last. Empty if there is no store.
     ///
     /// # Errors
-    /// [`ErrorKind::Denied`] if others have access to the store; [`ErrorKind::InvalidInput`] if a
+    /// [`ErrorKind::Denied`] if others have access to the store; [`ErrorKind::Damaged`] if a
     /// file is damaged.
     pub fn keys(&self) -> Result<Vec<KeyRecord>> {
         if !self.is_made()? {
@@ -136,7 +137,7 @@ impl Store {
             let path = self.keys_dir().join(&name);
             let id = KeyId::parse(&name).ok_or_else(|| {
                 let message = format!("{} does not belong into a store", path.display());
-                Error::new(ErrorKind::InvalidInput, message)
+                Error::new(ErrorKind::Damaged, message)
             })?;
             entries.extend(Entry::read(path, &id)?);
         }
@@ -228,9 +229,14 @@ impl Store {
         let dir = self.key_dir(&key.id);
         files::finish_dir(unfinished, &dir)?;
         if let Err(error) = files::create(&name_path, format!("{}\n", key.id).as_bytes()) {
-            // Nobody knows this key yet, so nothing is lost with it.
+            let is_taken = error.kind() == ErrorKind::AlreadyExists;
+            // Nobody knows this key yet, so nothing is lost with it. The name may be there: making
+            // it durable can fail too.
+            if !is_taken {
+                let _ = fs::remove_file(&name_path);
+            }
             let _ = fs::remove_dir_all(&dir);
-            return Err(if error.kind() == ErrorKind::AlreadyExists { taken() } else { error });
+            return Err(if is_taken { taken() } else { error });
         }
         self.key(name)
     }
@@ -274,5 +280,24 @@ impl Store {
 
     fn key_dir(&self, id: &KeyId) -> PathBuf {
         self.keys_dir().join(id.to_string())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_cannot_be_made_durable_goes_with_its_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path().join("bulla"));
+        let create = |name: &str| store.create_key(name, KeyType::Aes256, &Protection::None);
+        create("first").unwrap();
+        files::UNSYNCABLE.set(Some(store.names_dir()));
+        assert_eq!(create("orders").unwrap_err().kind(), ErrorKind::Io);
+        files::UNSYNCABLE.set(None);
+        assert_eq!(store.keys().unwrap().len(), 1);
+        assert_eq!(files::list(&store.names_dir()).unwrap(), ["first"]);
+        create("orders").unwrap();
     }
 }
