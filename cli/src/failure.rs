@@ -125,7 +125,7 @@ fn exit_code(kind: ErrorKind) -> u8 {
         | ErrorKind::Throttled
         | ErrorKind::CircuitOpen => UNAVAILABLE,
         // Unsupported, NotFound, AlreadyExists, Denied, Disabled, PendingDeletion, Destroyed,
-        // QuotaExceeded, Closed, Io, Internal, and kinds of the future.
+        // Damaged, QuotaExceeded, Closed, Io, Internal, and kinds of the future.
         _ => OTHER,
     }
 }
@@ -172,6 +172,7 @@ mod tests {
                     K::Disabled,
                     K::PendingDeletion,
                     K::Destroyed,
+                    K::Damaged,
                     K::QuotaExceeded,
                     K::Closed,
                     K::Io,
