@@ -184,7 +184,7 @@ async fn everything(captured: &Captured, store: &Store) -> Vec<Vec<u8>> {
     for (name, passphrase) in [("one", None), ("two", Some(pass()))] {
         let jwk = store.export(name, None, bulla_local::ExportFormat::Jwk, passphrase.as_ref());
         let jwk = jwk.unwrap();
-        secrets.push(jwk.split("\"k\":\"").nth(1).unwrap()[..32].as_bytes().to_vec());
+        secrets.push(jwk.split("\"k\":\"").nth(1).unwrap().as_bytes()[..32].to_vec());
     }
     secrets
 }

@@ -211,8 +211,8 @@ pub(crate) struct ExportKey {
     #[arg(long, value_name = "NUMBER")]
     pub(crate) version: Option<u32>,
     /// How to write it; AES keys have no PEM form
-    #[arg(long, value_enum, default_value_t = KeyFormat::Jwk)]
-    pub(crate) format: KeyFormat,
+    #[arg(long, value_enum, default_value_t = PrivateFormat::Jwk)]
+    pub(crate) format: PrivateFormat,
     /// Where to write; standard output unless said
     #[arg(short, long, value_name = "OUTPUT")]
     pub(crate) output: Option<PathBuf>,
@@ -249,12 +249,36 @@ pub(crate) struct PublicKey {
     pub(crate) force: bool,
 }
 
-/// How a key is written down.
+/// How a private key is written down.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PrivateFormat {
+    /// A JSON Web Key
+    Jwk,
+    /// PEM: PKCS#8
+    Pem,
+    /// PEM for older programs: PKCS#1, RSA keys only
+    Pkcs1,
+    /// PEM for older programs: SEC 1, EC keys only
+    Sec1,
+}
+
+impl From<PrivateFormat> for ExportFormat {
+    fn from(format: PrivateFormat) -> Self {
+        match format {
+            PrivateFormat::Jwk => Self::Jwk,
+            PrivateFormat::Pem => Self::Pem,
+            PrivateFormat::Pkcs1 => Self::Pkcs1,
+            PrivateFormat::Sec1 => Self::Sec1,
+        }
+    }
+}
+
+/// How a public key is written down.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum KeyFormat {
     /// A JSON Web Key
     Jwk,
-    /// PEM: PKCS#8, or SubjectPublicKeyInfo for a public key
+    /// PEM: SubjectPublicKeyInfo
     Pem,
 }
 

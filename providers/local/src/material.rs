@@ -11,6 +11,7 @@ use crate::{
     name::fill_random,
     pair::{Pair, private_members},
     pem,
+    record::ExportFormat,
 };
 
 const AES_LEN: usize = 32;
@@ -121,6 +122,22 @@ impl Material {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         pem::render_private(&self.secret)
+    }
+
+    /// The key in the form that its family had before PKCS#8.
+    pub(crate) fn to_older_pem(&self, format: ExportFormat) -> Result<Zeroizing<String>> {
+        let pair = self.asymmetric.as_ref().map(|a| &a.pair);
+        let der = match (format, pair) {
+            (ExportFormat::Pkcs1, Some(pair)) => pair.to_pkcs1(&self.secret)?,
+            (ExportFormat::Sec1, Some(pair)) => pair.to_sec1(&self.secret)?,
+            _ => None,
+        };
+        let der = der.ok_or_else(|| {
+            let key_type = self.key_type();
+            let message = format!("a key of type {key_type} has no such form; PKCS#1 is for RSA keys, SEC 1 for EC keys");
+            Error::new(ErrorKind::Unsupported, message)
+        })?;
+        pem::render_older(format, &der)
     }
 }
 

@@ -52,6 +52,14 @@ impl Pair {
         match self.0 {}
     }
 
+    pub(crate) fn to_pkcs1(&self, _: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        match self.0 {}
+    }
+
+    pub(crate) fn to_sec1(&self, _: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        match self.0 {}
+    }
+
     pub(crate) fn spki(&self) -> Result<Vec<u8>> {
         match self.0 {}
     }

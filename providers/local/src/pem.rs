@@ -4,13 +4,15 @@ use bulla::{Error, ErrorKind, Result};
 use pem_rfc7468::{Decoder, LineEnding};
 use zeroize::Zeroizing;
 
-use crate::{material::Material, pair::Pair};
+use crate::{material::Material, pair::Pair, record::ExportFormat};
 
 /// What a PEM block begins with.
 pub(crate) const BEGIN: &str = "-----BEGIN ";
 
 const PRIVATE_KEY: &str = "PRIVATE KEY";
 const PUBLIC_KEY: &str = "PUBLIC KEY";
+const RSA_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
+const EC_PRIVATE_KEY: &str = "EC PRIVATE KEY";
 
 /// Finds the one private key in a text and parses it. Other blocks, such as the `EC PARAMETERS`
 /// that OpenSSL writes first, are passed over.
@@ -34,9 +36,9 @@ pub(crate) fn parse(text: &str) -> Result<Material> {
     let len = block.find(&end).ok_or_else(|| invalid("the PEM text is cut off"))? + end.len();
     let der = decode(block.get(..len).unwrap_or(block))?;
     Material::from_pair(match label {
-        "PRIVATE KEY" => Pair::from_pkcs8(&der)?,
-        "RSA PRIVATE KEY" => Pair::from_pkcs1(&der)?,
-        "EC PRIVATE KEY" => Pair::from_sec1(&der)?,
+        PRIVATE_KEY => Pair::from_pkcs8(&der)?,
+        RSA_PRIVATE_KEY => Pair::from_pkcs1(&der)?,
+        EC_PRIVATE_KEY => Pair::from_sec1(&der)?,
         _ => {
             let message = "a PEM key that is none of PRIVATE KEY, RSA PRIVATE KEY, EC PRIVATE KEY";
             return Err(Error::new(ErrorKind::Unsupported, message));
@@ -59,6 +61,12 @@ fn decode(block: &str) -> Result<Zeroizing<Vec<u8>>> {
 /// A PKCS#8 structure as PEM.
 pub(crate) fn render_private(pkcs8: &[u8]) -> Result<Zeroizing<String>> {
     render(PRIVATE_KEY, pkcs8).map(Zeroizing::new)
+}
+
+/// A structure of PKCS#1 or SEC 1 as PEM.
+pub(crate) fn render_older(format: ExportFormat, der: &[u8]) -> Result<Zeroizing<String>> {
+    let label = if format == ExportFormat::Pkcs1 { RSA_PRIVATE_KEY } else { EC_PRIVATE_KEY };
+    render(label, der).map(Zeroizing::new)
 }
 
 /// A SubjectPublicKeyInfo as PEM.

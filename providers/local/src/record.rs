@@ -60,4 +60,10 @@ pub enum ExportFormat {
     Pem,
     /// A JSON Web Key (RFC 7517).
     Jwk,
+    /// PEM as older programs want it: an RSAPrivateKey (PKCS#1, RFC 8017). RSA keys, private
+    /// ones only.
+    Pkcs1,
+    /// PEM as older programs want it: an ECPrivateKey (SEC 1, RFC 5915) that names its curve. EC
+    /// keys, private ones only.
+    Sec1,
 }

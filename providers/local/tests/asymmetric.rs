@@ -333,6 +333,40 @@ fn openssl_reads_what_is_exported() {
 }
 
 #[test]
+fn older_forms_are_what_openssl_reads_and_import_takes() {
+    for key_type in KeyType::ALL {
+        let place = place();
+        place.store.create_key("k", key_type, &Protection::None).unwrap();
+        let is_rsa = key_type.as_str().starts_with("rsa-");
+        let is_ec = key_type.as_str().starts_with("p-");
+        for (format, fits, label) in [
+            (ExportFormat::Pkcs1, is_rsa, "RSA PRIVATE KEY"),
+            (ExportFormat::Sec1, is_ec, "EC PRIVATE KEY"),
+        ] {
+            if !fits {
+                let refused = place.store.export("k", None, format, None);
+                assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported);
+                continue;
+            }
+            let older = place.private("k", format);
+            assert!(older.starts_with(&format!("-----BEGIN {label}-----\n")), "{older}");
+            assert_eq!(place.import("again", older.as_bytes()), Ok(key_type));
+            let pem = place.private("k", ExportFormat::Pem);
+            assert_eq!(place.private("again", ExportFormat::Pem), pem);
+            let public = place.store.export_public("k", None, format);
+            assert_eq!(public.unwrap_err().kind(), ErrorKind::Unsupported);
+            if has_openssl() {
+                let path = place.write("older.pem", older.as_bytes());
+                openssl(&["pkey", "-in", text(&path), "-check", "-noout"]);
+                let public = openssl(&["pkey", "-in", text(&path), "-pubout"]);
+                let public = String::from_utf8(public).unwrap();
+                assert_eq!(public, place.public("k", ExportFormat::Pem));
+            }
+        }
+    }
+}
+
+#[test]
 fn what_openssl_writes_can_be_imported() {
     if !has_openssl() {
         return;

@@ -78,6 +78,19 @@ impl Pair {
         pair.map(|pair| Self::Ec(key_type, pair)).map_err(|_| rejected())
     }
 
+    /// The RSAPrivateKey (RFC 8017, A.1.2) in this key's PKCS#8; none if it is no RSA key.
+    pub(crate) fn to_pkcs1(&self, pkcs8: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        matches!(self, Self::Rsa(..)).then(|| der::inner_pkcs1(pkcs8)).transpose()
+    }
+
+    /// The ECPrivateKey (RFC 5915) in this key's PKCS#8; none if it is no EC key.
+    pub(crate) fn to_sec1(&self, pkcs8: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        match self {
+            Self::Ec(curve, _) => der::inner_sec1(pkcs8, *curve).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     pub(crate) fn from_rsa_members(members: &RsaMembers) -> Result<Self> {
         let components = KeyPairComponents {
             public_key: PublicKeyComponents { n: members.n.as_slice(), e: members.e.as_slice() },

@@ -46,13 +46,13 @@ impl Store {
         self.add_key(name, &Material::import(material)?, protection)
     }
 
-    /// The private or secret key of a version, or of the current one, **in plain**: PKCS#8 PEM,
-    /// or a JWK. AES keys have no PEM form.
+    /// The private or secret key of a version, or of the current one, **in plain**: PKCS#8, PKCS#1 or
+    /// SEC 1 PEM, or a JWK. AES keys have no PEM form.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the version is protected and `passphrase` is missing;
-    /// [`ErrorKind::NotAuthentic`] if it is the wrong one; [`ErrorKind::Unsupported`] for an AES
-    /// key as PEM; [`ErrorKind::NotFound`] or [`ErrorKind::Destroyed`] if the version is not there.
+    /// [`ErrorKind::NotAuthentic`] if it is the wrong one; [`ErrorKind::Unsupported`] for a form
+    /// that this type of key does not have; [`ErrorKind::NotFound`] or [`ErrorKind::Destroyed`] if the version is not there.
     pub fn export(
         &self,
         name_or_id: &str,
@@ -66,6 +66,7 @@ impl Store {
         match format {
             ExportFormat::Pem => material.to_pem(),
             ExportFormat::Jwk => material.to_jwk(),
+            ExportFormat::Pkcs1 | ExportFormat::Sec1 => material.to_older_pem(format),
         }
     }
 
@@ -95,6 +96,10 @@ impl Store {
             ExportFormat::Jwk => {
                 Ok(std::mem::take(&mut *public_members(entry.key_type(), &public)?.render()?))
             }
+            ExportFormat::Pkcs1 | ExportFormat::Sec1 => Err(Error::new(
+                ErrorKind::Unsupported,
+                "public keys are written as SubjectPublicKeyInfo PEM or as a JWK",
+            )),
         }
     }
 
