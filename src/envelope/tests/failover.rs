@@ -1,11 +1,15 @@
 //! Write policies: who must take part, who may be missing, and the repair.
 
 use super::*;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{Hedge, Rewrap, WritePolicy, provider::Availability};
+use crate::{
+    CryptoProvider, Hedge, Rewrap, WritePolicy,
+    provider::Availability,
+    resilience::{Policy, Resilient},
+};
 
 fn three() -> [Fake; 3] {
     ["a", "b", "c"].map(Fake::new)
@@ -138,4 +142,39 @@ async fn a_hedge_falls_through_and_stops_as_ever() {
     assert_eq!(&*opener.open(&sealed, &context()).await.unwrap(), b"x");
     fakes[2].fail(ErrorKind::NotAuthentic);
     assert_eq!(kind(opener.open(&sealed, &context()).await), ErrorKind::Unavailable);
+}
+
+/// Sealed to two providers, each behind its own breaker: data opens while either answers, and once
+/// the breaker of the dead one is open, it is not asked any more.
+#[tokio::test(start_paused = true)]
+async fn data_opens_while_either_provider_answers() {
+    let fakes = ["a", "b"].map(|id| Arc::new(Fake::new(id)));
+    let policy = Policy::builder().max_attempts(1).breaker_threshold(2).build().unwrap();
+    let providers = fakes.each_ref().map(|fake| -> Arc<dyn CryptoProvider> {
+        Arc::new(Resilient::new(Arc::<Fake>::clone(fake), policy.clone()))
+    });
+    let builder = providers.iter().fold(Sealer::builder(), |s, p| s.recipient(Arc::clone(p)));
+    let sealer = builder.write_policy(WritePolicy::AtLeast(1)).build().unwrap();
+    let opener = Opener::new(providers.clone());
+    let sealed = sealer.seal(b"x", &context()).await.unwrap();
+
+    fakes[0].fail(ErrorKind::Unavailable);
+    for _ in 0..10 {
+        assert_eq!(&*opener.open(&sealed, &context()).await.unwrap(), b"x");
+    }
+    // One failure makes it the second choice, so the first provider was asked once and no more.
+    assert_eq!((fakes[0].calls().2, fakes[1].calls().2), (1, 10));
+    let (partial, missing) = sealer.seal_and_report(b"y", &context()).await.unwrap();
+    assert_eq!(missing[0].error.kind(), ErrorKind::Unavailable);
+    assert_eq!(providers[0].availability(), Availability::Unavailable, "two failures: open");
+    sealer.seal(b"z", &context()).await.unwrap();
+    assert_eq!(fakes[0].calls(), (1, 1, 1), "an open breaker asks nothing");
+
+    // Back again: after the open time it takes part, and a rewrap repairs what lacks it.
+    *fakes[0].fails.lock().unwrap() = None;
+    tokio::time::advance(Duration::from_secs(31)).await;
+    let plan = Rewrap::new().add_recipient(Arc::clone(&providers[0]));
+    let repaired = opener.rewrap_value(&partial, &plan).await.unwrap();
+    fakes[1].fail(ErrorKind::Unavailable);
+    assert_eq!(&*opener.open(&repaired, &context()).await.unwrap(), b"y");
 }
