@@ -6,8 +6,9 @@ use super::{
     derive::{self, BodyKeys, Salt},
     head::Head,
     header::Header,
+    message::{Message, SealedHeader},
     opener::Opener,
-    sealer::{Message, SealedHeader, Sealer},
+    sealer::Sealer,
     suite::Suite,
 };
 use crate::{
