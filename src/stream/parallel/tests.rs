@@ -21,7 +21,7 @@ use crate::{
     DataKeys as _, ErrorKind, Head, Opener, Suite,
     envelope::tests::{context, kind, with_salt},
     key::DataKey,
-    stream::{DecryptReader, EncryptReader},
+    stream::EncryptReader,
     testing::Fake,
 };
 
