@@ -20,9 +20,9 @@ fuzz_target!(|data: &[u8]| {
     }
     let (&[how, at, bit], plaintext) = data.split_first_chunk().unwrap_or((&[0, 0, 0], &[]));
     let mut sealed = seal(plaintext, how & 1 == 1);
-    assert_eq!(open(&sealed).as_deref(), Ok(plaintext));
+    assert_eq!(open(&sealed).ok().as_deref(), Some(plaintext));
     let text = to_text(&sealed);
-    assert_eq!(from_text(&text).as_ref(), Ok(&sealed));
+    assert_eq!(from_text(&text).ok().as_ref(), Some(&sealed));
     let at = (usize::from(at) << 3 | usize::from(how >> 5)) % sealed.len();
     sealed[at] ^= 1 << (bit & 7);
     let error = open(&sealed).expect_err("one bit is changed");

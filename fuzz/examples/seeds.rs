@@ -1,4 +1,4 @@
-//! Writes the seed corpora anew: `cargo run --manifest-path fuzz/Cargo.toml --bin seeds`. They are
+//! Writes the seed corpora anew: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`. They are
 //! random where messages are, so a run changes them all; it is for a new format or a new target.
 
 use std::{fs, path::Path};
