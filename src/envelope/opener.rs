@@ -8,7 +8,6 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
 use super::{
     cache::{CachePolicy, CacheStats, OpeningCache},
@@ -21,7 +20,7 @@ use crate::{
     aead::TAG_LEN,
     context::{Context, EncryptionContext},
     error::{Error, ErrorKind, Operation, Result},
-    key::{DataKey, Plaintext, Wrapped},
+    key::{DataKey, Plaintext, Wiped, Wrapped},
     provider::{CryptoProvider, DataKeys as _},
     stream::chunk::ChunkOpener,
 };
@@ -378,7 +377,7 @@ impl OpenedHeader {
             .and_then(|len| suite.plaintext_len(len))
             .and_then(|len| usize::try_from(len).ok())
             .ok_or_else(Error::not_authentic)?;
-        let mut plaintext = Zeroizing::new(vec![0; len]);
+        let mut plaintext = Wiped::zeros(len);
         let mut out: &mut [u8] = &mut plaintext;
         for (index, chunk) in (0..).zip(sealed.chunks(suite.sealed_chunk_len())) {
             let (head, tail) = out
@@ -387,7 +386,7 @@ impl OpenedHeader {
             self.chunks.open(index, chunk, head)?;
             out = tail;
         }
-        Ok(Plaintext::new(std::mem::take(&mut *plaintext)))
+        Ok(Plaintext::new(plaintext.into_vec()))
     }
 }
 

@@ -5,6 +5,7 @@ mod locked;
 mod name;
 mod secret;
 mod uri;
+mod wiped;
 
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub(crate) use locked::LockedKey;
@@ -15,6 +16,8 @@ pub use secret::{DATA_KEY_LEN, DataKey, Plaintext};
 pub use uri::{
     AwsKmsUri, AzureKeyVaultUri, GcpKmsUri, KeyUri, LocalUri, Pkcs11Uri, SCHEMES, VaultUri,
 };
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+pub(crate) use wiped::Wiped;
 
 use crate::error::{Error, Result};
 

@@ -5,6 +5,7 @@ use std::{fmt, ops::Deref, sync::Arc};
 use secrecy::{ExposeSecret, SecretBox};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::wiped::Wiped;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The length of a data key: 32 bytes, always.
@@ -70,19 +71,19 @@ impl fmt::Debug for DataKey {
 
 /// Decrypted bytes, zeroised when dropped, redacted in `Debug`.
 #[derive(Default)]
-pub struct Plaintext(Zeroizing<Vec<u8>>);
+pub struct Plaintext(Wiped);
 
 impl Plaintext {
     /// Takes the bytes over.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(Wiped::new(bytes))
     }
 
     /// Hands the bytes out; from here on wiping them is the caller's.
     #[must_use]
-    pub fn into_vec(mut self) -> Vec<u8> {
-        std::mem::take(&mut *self.0)
+    pub fn into_vec(self) -> Vec<u8> {
+        self.0.into_vec()
     }
 
     /// The bytes as UTF-8.

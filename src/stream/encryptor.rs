@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
-
 use super::chunk::ChunkSealer;
 use crate::{
     aead::TAG_LEN,
     envelope::SealedHeader,
     error::{Error, ErrorKind, Result},
+    key::Wiped,
 };
 
 /// Turns a plaintext, in pieces of any size, into sealed bytes. No I/O, no waiting.
@@ -22,7 +21,7 @@ use crate::{
 #[must_use = "a message without an end does not open"]
 pub struct Encryptor {
     chunks: ChunkSealer,
-    pending: Zeroizing<Vec<u8>>,
+    pending: Wiped,
     filled: usize,
     out: Output,
     state: State,
@@ -40,7 +39,7 @@ impl Encryptor {
     pub fn new(header: SealedHeader) -> Self {
         let SealedHeader { bytes, chunks, .. } = header;
         Self {
-            pending: Zeroizing::new(Vec::new()),
+            pending: Wiped::default(),
             filled: 0,
             out: Output::new(bytes),
             chunks,
@@ -113,7 +112,7 @@ impl Encryptor {
         }
         self.seal_pending()?;
         self.state = State::Finished;
-        self.pending = Zeroizing::new(Vec::new()); // dropping the old one wipes it
+        self.pending = Wiped::default(); // dropping the old one wipes it
         Ok(())
     }
 
@@ -187,14 +186,14 @@ pub(super) fn copy_prefix(from: &[u8], to: &mut [u8]) -> usize {
 
 /// Bytes waiting to be carried away, in memory that is kept and wiped.
 pub(super) struct Output {
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Wiped,
     start: usize,
     end: usize,
 }
 
 impl Output {
     pub(super) fn new(bytes: Vec<u8>) -> Self {
-        Self { start: 0, end: bytes.len(), bytes: Zeroizing::new(bytes) }
+        Self { start: 0, end: bytes.len(), bytes: Wiped::new(bytes) }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -217,7 +216,7 @@ impl Output {
     pub(super) fn reset(&mut self, len: usize) -> &mut [u8] {
         if self.bytes.len() < len {
             // A fresh vector: growing in place could leave a copy of plaintext behind.
-            self.bytes = Zeroizing::new(vec![0; len]);
+            self.bytes = Wiped::zeros(len);
         }
         (self.start, self.end) = (0, len);
         self.bytes.get_mut(..len).unwrap_or_default()

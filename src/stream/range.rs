@@ -4,7 +4,6 @@ use std::{fmt, fs::File, future::Future, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use zeroize::Zeroizing;
 
 use super::chunk::ChunkOpener;
 use crate::{
@@ -12,7 +11,7 @@ use crate::{
     context::Context,
     envelope::{HeadReader, Header, OpenedHeader, Opener},
     error::{Error, ErrorKind, Result},
-    key::Plaintext,
+    key::{Plaintext, Wiped},
     provider::CryptoProvider,
 };
 
@@ -204,7 +203,7 @@ impl<R: ReadAt> RangeReader<R> {
         }
         let (start, end) = (range.start.min(claimed), range.end.min(claimed));
         let chunk_len = self.chunks.suite().chunk_len() as u64;
-        let mut plaintext = Zeroizing::new(Vec::new());
+        let mut plaintext = Wiped::default();
         if start < end {
             // Reserved once: growing would leave copies of plaintext behind.
             let too_long = || Error::invalid("the range is longer than this machine can hold");
@@ -222,7 +221,7 @@ impl<R: ReadAt> RangeReader<R> {
             plaintext.extend_from_slice(piece);
             at = until;
         }
-        Ok(Plaintext::new(std::mem::take(&mut *plaintext)))
+        Ok(Plaintext::new(plaintext.into_vec()))
     }
 
     fn claimed_len(&self) -> Result<u64> {
@@ -235,7 +234,7 @@ impl<R: ReadAt> RangeReader<R> {
     }
 
     /// Opens neighbouring chunks, each of which must have the length that its place asks for.
-    async fn open_chunks(&self, chunks: Range<u64>) -> Result<Zeroizing<Vec<u8>>> {
+    async fn open_chunks(&self, chunks: Range<u64>) -> Result<Wiped> {
         let suite = self.chunks.suite();
         let sealed_chunk = suite.sealed_chunk_len() as u64;
         let start = chunks.start * sealed_chunk;
@@ -245,7 +244,7 @@ impl<R: ReadAt> RangeReader<R> {
             return Err(Error::not_authentic()); // cut or replaced since its size was asked for
         }
         let count = usize::try_from(chunks.end - chunks.start).unwrap_or(usize::MAX);
-        let mut plaintext = Zeroizing::new(vec![0; sealed.len().saturating_sub(count * TAG_LEN)]);
+        let mut plaintext = Wiped::zeros(sealed.len().saturating_sub(count * TAG_LEN));
         let mut out: &mut [u8] = &mut plaintext;
         for (index, chunk) in chunks.zip(sealed.chunks(suite.sealed_chunk_len())) {
             let (head, tail) = out

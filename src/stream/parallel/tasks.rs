@@ -12,11 +12,11 @@ use std::{
 };
 
 use tokio::task::{JoinHandle, spawn_blocking};
-use zeroize::Zeroizing;
 
 use super::half::{Half, Run};
 use crate::{
     error::{Error, ErrorKind, Result},
+    key::Wiped,
     stream::encryptor::copy_prefix,
 };
 
@@ -25,10 +25,10 @@ use crate::{
 pub(super) struct Pipeline<H> {
     half: H,
     threads: NonZeroUsize,
-    input: Zeroizing<Vec<u8>>,
+    input: Wiped,
     filled: usize,
     running: VecDeque<JoinHandle<(Buffers, Result<usize>)>>,
-    output: Zeroizing<Vec<u8>>,
+    output: Wiped,
     start: usize,
     end: usize,
     spare: Vec<Buffers>,
@@ -47,8 +47,8 @@ enum State {
 
 /// Memory of one run, wiped when it is dropped.
 struct Buffers {
-    input: Zeroizing<Vec<u8>>,
-    output: Zeroizing<Vec<u8>>,
+    input: Wiped,
+    output: Wiped,
 }
 
 impl<H: Half> Pipeline<H> {
@@ -57,12 +57,12 @@ impl<H: Half> Pipeline<H> {
         Self {
             half,
             threads,
-            input: Zeroizing::new(Vec::new()),
+            input: Wiped::default(),
             filled: 0,
             running: VecDeque::new(),
             start: 0,
             end: head.len(),
-            output: Zeroizing::new(head),
+            output: Wiped::new(head),
             spare: Vec::new(),
             state: State::Open,
             stopped: Arc::default(),
@@ -146,10 +146,10 @@ impl<H: Half> Pipeline<H> {
     fn take_on(&mut self, len: usize, last: bool) -> Result<()> {
         self.check()?;
         let run = self.half.cut(len, last).inspect_err(|_| self.fail())?;
-        let mut buffers = self.spare.pop().unwrap_or_else(|| Buffers {
-            input: Zeroizing::new(Vec::new()),
-            output: Zeroizing::new(Vec::new()),
-        });
+        let mut buffers = self
+            .spare
+            .pop()
+            .unwrap_or_else(|| Buffers { input: Wiped::default(), output: Wiped::default() });
         std::mem::swap(&mut buffers.input, &mut self.input);
         let filled = std::mem::take(&mut self.filled);
         if let Some(rest) = buffers.input.get(len..filled).filter(|rest| !rest.is_empty()) {
@@ -159,7 +159,7 @@ impl<H: Half> Pipeline<H> {
         self.running.push_back(spawn_blocking(move || {
             let wanted = run.output_len();
             if buffers.output.len() < wanted {
-                buffers.output = Zeroizing::new(vec![0; wanted]);
+                buffers.output = Wiped::zeros(wanted);
             }
             let input = buffers.input.get(..len).unwrap_or_default();
             let out = buffers.output.get_mut(..wanted).unwrap_or_default();

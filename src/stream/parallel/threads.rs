@@ -14,10 +14,11 @@ use std::{
     thread,
 };
 
-use zeroize::Zeroizing;
-
 use super::half::{Half, Run};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    key::Wiped,
+};
 
 /// Carries all of `source` through the half into `sink`, and flushes it.
 pub(super) fn carry<H, R, W>(half: H, threads: NonZeroUsize, source: R, sink: W) -> Result<W>
@@ -98,13 +99,13 @@ impl<H: Half, R: Read, W: Write> Line<H, R, W> {
     fn work(&self) {
         // Declared first, so that it rings when the locks that a panic held are free again.
         let _alarm = Alarm(self);
-        let mut input = Zeroizing::new(vec![0; self.run_len]);
-        let mut output = Zeroizing::new(Vec::new());
+        let mut input = Wiped::zeros(self.run_len);
+        let mut output = Wiped::default();
         while let Some((number, len, run)) = self.take(&mut input) {
             let done = run.and_then(|run| {
                 let wanted = run.output_len();
                 if output.len() < wanted {
-                    output = Zeroizing::new(vec![0; wanted]);
+                    output = Wiped::zeros(wanted);
                 }
                 let out = output.get_mut(..wanted).unwrap_or_default();
                 let input = input.get(..len).unwrap_or_default();

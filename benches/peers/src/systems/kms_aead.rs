@@ -71,7 +71,7 @@ impl Stream {
 pub struct Values {
     envelope: KmsAeadEnvelope<LocalKmsProvider<AwsLc>, AwsLc>,
     plain: Vec<Vec<u8>>,
-    stored: Vec<kms_aead::Encrypted<Vec<u8>, kms_aead::Envelope>>,
+    stored: Vec<kms_aead::Encrypted<Vec<u8>, kms_aead::formats::Envelope>>,
 }
 
 impl Values {
