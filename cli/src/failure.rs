@@ -119,6 +119,7 @@ fn exit_code(kind: ErrorKind) -> u8 {
         ErrorKind::NotAuthentic
         | ErrorKind::Malformed
         | ErrorKind::ContextMismatch
+        | ErrorKind::InvalidToken
         | ErrorKind::NoRecipient => REFUSED,
         ErrorKind::Unavailable
         | ErrorKind::Timeout
