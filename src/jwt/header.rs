@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn types_compare_as_media_types() {
-        let header = |typ: &str| Header::parse(format!(r#"{{"alg":"ES256","typ":"{typ}"}}"#).into());
+        let header =
+            |typ: &str| Header::parse(format!(r#"{{"alg":"ES256","typ":"{typ}"}}"#).into());
         for (typ, expected, same) in [
             ("JWT", "jwt", true),
             ("application/at+jwt", "at+jwt", true),

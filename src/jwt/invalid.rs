@@ -127,11 +127,9 @@ impl InvalidToken {
     #[must_use]
     pub const fn kind(self) -> ErrorKind {
         match self {
-            Self::Algorithm
-            | Self::NoKeyId
-            | Self::UnknownKey
-            | Self::KeyUse
-            | Self::Signature => ErrorKind::NotAuthentic,
+            Self::Algorithm | Self::NoKeyId | Self::UnknownKey | Self::KeyUse | Self::Signature => {
+                ErrorKind::NotAuthentic
+            }
             _ => ErrorKind::InvalidToken,
         }
     }

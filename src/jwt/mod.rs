@@ -29,3 +29,6 @@ pub use verifier::{Verifier, VerifierBuilder};
 
 /// Bytes in the longest token, unless a verifier is told otherwise.
 pub const DEFAULT_MAX_LEN: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -18,8 +18,8 @@ use crate::{
 /// Header parameters that say how a token is verified, or that this library never accepts. They are
 /// set here or not at all.
 const RESERVED: [&str; 14] = [
-    "alg", "kid", "typ", "cty", "crit", "b64", "jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "enc",
-    "zip",
+    "alg", "kid", "typ", "cty", "crit", "b64", "jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256",
+    "enc", "zip",
 ];
 
 /// Signs tokens with the current version of a provider's signing key.

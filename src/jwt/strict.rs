@@ -223,8 +223,20 @@ mod tests {
     #[test]
     fn it_is_one_object_of_json() {
         for bad in [
-            "", "[]", "\"a\"", "1", "null", "{} {}", "{}x", "{\"a\":1,}", "{'a':1}", "{\"a\":01}",
-            "{\"a\":NaN}", "{\"a\":1e999}", "{\"a\":\"\\ud800\"}", "\u{feff}{}",
+            "",
+            "[]",
+            "\"a\"",
+            "1",
+            "null",
+            "{} {}",
+            "{}x",
+            "{\"a\":1,}",
+            "{'a':1}",
+            "{\"a\":01}",
+            "{\"a\":NaN}",
+            "{\"a\":1e999}",
+            "{\"a\":\"\\ud800\"}",
+            "\u{feff}{}",
         ] {
             assert_eq!(check(bad.as_bytes()), Err(InvalidToken::Json), "{bad}");
         }

@@ -63,9 +63,8 @@ impl Backend for AwsLc {
 }
 
 fn parse(algorithm: SigningAlgorithm, bytes: &[u8]) -> Result<ParsedPublicKey> {
-    ParsedPublicKey::new(verification(algorithm), bytes).map_err(|_| {
-        Error::invalid("the public key is damaged, or its point is not on the curve")
-    })
+    ParsedPublicKey::new(verification(algorithm), bytes)
+        .map_err(|_| Error::invalid("the public key is damaged, or its point is not on the curve"))
 }
 
 fn rsa_index(algorithm: SigningAlgorithm) -> usize {

@@ -65,8 +65,8 @@ impl<B: Backend> Verifying<B> {
         message: &[u8],
         signature: &[u8],
     ) -> Result<()> {
-        let fits = self.public.signs_with(algorithm)
-            && signature.len() == self.public.signature_len();
+        let fits =
+            self.public.signs_with(algorithm) && signature.len() == self.public.signature_len();
         if fits && B::verify(&self.key, algorithm, message, signature)? {
             return Ok(());
         }

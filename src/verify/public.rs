@@ -178,7 +178,8 @@ fn has_small_order(point: &[u8; 32]) -> bool {
     let last = last & 0x7f;
     let zero_or_one = *first <= 1 && middle.iter().all(|b| *b == 0) && last == 0;
     // p - 1, p and p + 1, where p ends in 0xed.
-    let around_p = (0xec..=0xee).contains(first) && middle.iter().all(|b| *b == 0xff) && last == 0x7f;
+    let around_p =
+        (0xec..=0xee).contains(first) && middle.iter().all(|b| *b == 0xff) && last == 0x7f;
     let order_8 = ORDER_8.iter().any(|y| {
         let [head @ .., _] = y;
         point.starts_with(head) && y.last() == Some(&last)

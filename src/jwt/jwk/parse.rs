@@ -62,8 +62,9 @@ impl Jwk {
         strict::check(json).map_err(|_| {
             Error::invalid("no JWK: not one JSON object, or a member occurs twice in it")
         })?;
-        let members = serde_json::from_slice(json)
-            .map_err(|_| Error::invalid("no JWK: `kty` is missing, or a member has the wrong type"))?;
+        let members = serde_json::from_slice(json).map_err(|_| {
+            Error::invalid("no JWK: `kty` is missing, or a member has the wrong type")
+        })?;
         from_members(members)
     }
 }

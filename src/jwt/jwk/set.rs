@@ -138,9 +138,6 @@ impl Serialize for JwkSet {
 
 impl fmt::Debug for JwkSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwkSet")
-            .field("keys", &self.keys)
-            .field("skipped", &self.skipped)
-            .finish()
+        f.debug_struct("JwkSet").field("keys", &self.keys).field("skipped", &self.skipped).finish()
     }
 }

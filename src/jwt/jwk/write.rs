@@ -27,8 +27,11 @@ impl Jwk {
     /// The members that RFC 7638, section 3.2 (and RFC 8037, section 2) requires, in order. None
     /// needs an escape.
     fn required_members(&self) -> String {
-        let pairs: Vec<_> =
-            self.key_members().iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
+        let pairs: Vec<_> = self
+            .key_members()
+            .iter()
+            .map(|(name, value)| format!("\"{name}\":\"{value}\""))
+            .collect();
         format!("{{{}}}", pairs.join(","))
     }
 

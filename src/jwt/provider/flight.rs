@@ -64,8 +64,7 @@ impl Flight {
     fn fresh(&self, ttl: Duration) -> Option<Arc<Snapshot>> {
         let kept = self.kept.load();
         let kept = kept.as_ref()?;
-        let fresh =
-            kept.generation == self.generation.load(SeqCst) && kept.fetched.elapsed() < ttl;
+        let fresh = kept.generation == self.generation.load(SeqCst) && kept.fetched.elapsed() < ttl;
         fresh.then(|| Arc::clone(&kept.snapshot))
     }
 

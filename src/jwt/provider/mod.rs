@@ -62,12 +62,8 @@ where
     /// The keys of `provider`, kept for an hour, each named by its thumbprint (RFC 7638).
     pub fn new(provider: P) -> Self {
         let counter = |result| metrics::counter!("bulla_key_cache_total", "result" => result);
-        let options = Options {
-            ttl: DEFAULT_TTL,
-            cooldown: DEFAULT_COOLDOWN,
-            algorithm: None,
-            naming: None,
-        };
+        let options =
+            Options { ttl: DEFAULT_TTL, cooldown: DEFAULT_COOLDOWN, algorithm: None, naming: None };
         let flight = Flight::default();
         Self { provider, options, flight, hits: counter("hit"), misses: counter("miss") }
     }
@@ -82,10 +78,7 @@ where
 
     /// Names versions like this instead of by thumbprint. No two may get the same name.
     #[must_use]
-    pub fn with_kid(
-        mut self,
-        name: impl Fn(&PublicKey) -> String + Send + Sync + 'static,
-    ) -> Self {
+    pub fn with_kid(mut self, name: impl Fn(&PublicKey) -> String + Send + Sync + 'static) -> Self {
         self.options.naming = Some(Arc::new(name));
         self
     }
