@@ -20,7 +20,7 @@ pub(crate) struct AwsLc;
 /// AWS-LC ties a parsed key to its algorithm, and an RSA key has six.
 pub(crate) enum Key {
     One(ParsedPublicKey),
-    Rsa { der: Vec<u8>, parsed: [OnceLock<ParsedPublicKey>; 6] },
+    Rsa { der: Vec<u8>, parsed: Box<[OnceLock<ParsedPublicKey>; 6]> },
 }
 
 impl Backend for AwsLc {
@@ -30,9 +30,8 @@ impl Backend for AwsLc {
         match public {
             Public::Rsa { n, e } => {
                 let der = der::pkcs1(n, e)?;
-                let parsed: [OnceLock<_>; 6] = Default::default();
                 parse(SigningAlgorithm::Rs256, &der)?;
-                Ok(Key::Rsa { der, parsed })
+                Ok(Key::Rsa { der, parsed: Box::default() })
             }
             Public::Ec { curve, point } => parse(curve.algorithm(), point).map(Key::One),
             Public::Ed25519(point) => parse(SigningAlgorithm::Ed25519, point).map(Key::One),

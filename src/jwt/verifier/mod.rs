@@ -43,7 +43,6 @@ type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 impl Verifier {
     /// Says what is expected of tokens.
-    #[must_use]
     pub fn builder() -> VerifierBuilder {
         VerifierBuilder::new()
     }
