@@ -169,7 +169,7 @@ fn public(key: [u8; 32]) -> Vec<u8> {
 #[cfg(not(feature = "aws-lc-rs"))]
 fn sign(key: [u8; 32], message: &[u8]) -> Vec<u8> {
     use ed25519_dalek::Signer as _;
-    ed25519_dalek::SigningKey::from_bytes(&key).sign(message).to_vec()
+    ed25519_dalek::SigningKey::from_bytes(&key).sign(message).to_bytes().to_vec()
 }
 
 #[cfg(not(feature = "aws-lc-rs"))]
