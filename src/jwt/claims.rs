@@ -33,30 +33,22 @@ const ID_LEN: usize = 16;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq)]
 pub struct Claims {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    iss: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sub: Option<String>,
-    #[serde(default, skip_serializing_if = "Audience::is_none")]
-    aud: Audience,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    exp: Option<NumericDate>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    nbf: Option<NumericDate>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    iat: Option<NumericDate>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    jti: Option<String>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
+    pub(super) iss: Option<String>,
+    pub(super) sub: Option<String>,
+    pub(super) aud: Audience,
+    pub(super) exp: Option<NumericDate>,
+    pub(super) nbf: Option<NumericDate>,
+    pub(super) iat: Option<NumericDate>,
+    pub(super) jti: Option<String>,
+    pub(super) others: Map<String, Value>,
 }
 
 /// One is a string, several are an array (RFC 7519, section 4.1.3).
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Audience {
+pub(super) enum Audience {
     One(String),
     Several(Vec<String>),
 }
@@ -80,15 +72,24 @@ impl Claims {
             .map_err(|_| Error::new(ErrorKind::Internal, "the system has no random numbers"))?;
         let iat = NumericDate::of(now).whole();
         Ok(Self {
+            exp: Some(iat.plus(DEFAULT_TTL)),
+            iat: Some(iat),
+            jti: Some(compact::encode(id)),
+            ..Self::empty()
+        })
+    }
+
+    pub(super) fn empty() -> Self {
+        Self {
             iss: None,
             sub: None,
             aud: Audience::default(),
-            exp: Some(iat.plus(DEFAULT_TTL)),
+            exp: None,
             nbf: None,
-            iat: Some(iat),
-            jti: Some(compact::encode(id)),
+            iat: None,
+            jti: None,
             others: Map::new(),
-        })
+        }
     }
 
     /// Who issues the token: `iss`.
@@ -210,7 +211,7 @@ impl Claims {
 }
 
 impl Audience {
-    fn is_none(&self) -> bool {
+    pub(super) fn is_none(&self) -> bool {
         matches!(self, Self::Several(all) if all.is_empty())
     }
 }

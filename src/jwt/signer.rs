@@ -2,6 +2,7 @@
 
 use std::{fmt, future::Future, ops::Deref, sync::Arc};
 
+use arc_swap::ArcSwapOption;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     provider::Sign,
-    signing::{SigningAlgorithm, SigningInput},
+    signing::{PublicKey, SigningAlgorithm, SigningInput},
 };
 
 /// Header parameters that say how a token is verified, or that this library never accepts. They are
@@ -34,6 +35,13 @@ pub struct Signer<P> {
     members: Map<String, Value>,
     eddsa: bool,
     verify: bool,
+    /// The header of the version that signed last, encoded.
+    header: ArcSwapOption<EncodedHeader>,
+}
+
+struct EncodedHeader {
+    of: Arc<PublicKey>,
+    text: String,
 }
 
 impl<P> Signer<P>
@@ -45,28 +53,39 @@ where
     #[must_use]
     pub fn new(keys: Arc<ProviderKeys<P>>) -> Self {
         let typ = Some("JWT".to_owned());
-        Self { keys, typ, cty: None, members: Map::new(), eddsa: false, verify: false }
+        Self {
+            keys,
+            typ,
+            cty: None,
+            members: Map::new(),
+            eddsa: false,
+            verify: false,
+            header: ArcSwapOption::empty(),
+        }
+    }
+
+    /// The keys that it signs with, for publishing, or for verifying its tokens.
+    #[must_use]
+    pub fn keys(&self) -> &Arc<ProviderKeys<P>> {
+        &self.keys
     }
 
     /// Writes this `typ`, such as `at+jwt` (RFC 9068).
     #[must_use]
-    pub fn with_typ(mut self, typ: impl Into<String>) -> Self {
-        self.typ = Some(typ.into());
-        self
+    pub fn with_typ(self, typ: impl Into<String>) -> Self {
+        self.change(|signer| signer.typ = Some(typ.into()))
     }
 
     /// Writes no `typ`.
     #[must_use]
-    pub fn without_typ(mut self) -> Self {
-        self.typ = None;
-        self
+    pub fn without_typ(self) -> Self {
+        self.change(|signer| signer.typ = None)
     }
 
     /// Writes this `cty`.
     #[must_use]
-    pub fn with_cty(mut self, cty: impl Into<String>) -> Self {
-        self.cty = Some(cty.into());
-        self
+    pub fn with_cty(self, cty: impl Into<String>) -> Self {
+        self.change(|signer| signer.cty = Some(cty.into()))
     }
 
     /// Writes a header parameter that RFC 7515 does not know.
@@ -74,23 +93,21 @@ where
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) for a parameter that says how the token is
     /// verified, and for a value that has no JSON form.
-    pub fn with_member(mut self, name: impl Into<String>, value: impl Serialize) -> Result<Self> {
+    pub fn with_member(self, name: impl Into<String>, value: impl Serialize) -> Result<Self> {
         let name = name.into();
         if RESERVED.contains(&name.as_str()) {
             return Err(Error::invalid(format!("the header parameter {name} is not the caller's")));
         }
         let value = serde_json::to_value(value)
             .map_err(|_| Error::invalid(format!("the parameter {name} has no JSON form")))?;
-        self.members.insert(name, value);
-        Ok(self)
+        Ok(self.change(|signer| drop(signer.members.insert(name, value))))
     }
 
     /// Writes `"alg":"EdDSA"` instead of `"alg":"Ed25519"`, for verifiers that do not know RFC 9864
     /// yet. The signature is the same.
     #[must_use]
-    pub fn with_eddsa_name(mut self) -> Self {
-        self.eddsa = true;
-        self
+    pub fn with_eddsa_name(self) -> Self {
+        self.change(|signer| signer.eddsa = true)
     }
 
     /// Verifies each signature before a token is given out, against a provider that returns a wrong
@@ -131,8 +148,17 @@ where
         }
     }
 
+    fn change(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self.header.store(None);
+        self
+    }
+
     async fn sign_as(&self, current: &Current, payload: &[u8]) -> Result<String> {
-        let mut token = compact::encode(self.header(current)?);
+        let header = self.header(current)?;
+        let len = header.text.len() + 2 + (payload.len() + current.jwk.signature_len()) * 4 / 3 + 4;
+        let mut token = String::with_capacity(len);
+        token.push_str(&header.text);
         token.push('.');
         compact::encode_to(payload, &mut token);
         let len = token.len() + 1 + current.jwk.signature_len().div_ceil(3) * 4;
@@ -157,7 +183,18 @@ where
         Ok(token)
     }
 
-    fn header(&self, current: &Current) -> Result<Vec<u8>> {
+    fn header(&self, current: &Current) -> Result<Arc<EncodedHeader>> {
+        let known = self.header.load_full();
+        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.of, &current.key)) {
+            return Ok(known);
+        }
+        let text = compact::encode(self.header_json(current)?);
+        let header = Arc::new(EncodedHeader { of: Arc::clone(&current.key), text });
+        self.header.store(Some(Arc::clone(&header)));
+        Ok(header)
+    }
+
+    fn header_json(&self, current: &Current) -> Result<Vec<u8>> {
         #[derive(Serialize)]
         struct Header<'a> {
             alg: &'a str,

@@ -63,9 +63,15 @@ async fn the_header_is_not_the_callers() {
     let token = signer.sign(&own_claims());
     let expected = json!({ "alg": "EdDSA", "kid": fake.kid() });
     assert_eq!(header(token.await.unwrap()), expected);
+    // Changed after it has signed, and after a rotation, the header is another.
+    let signer = signer.with_typ("a").with_cty("b");
+    fake.rotate();
+    signer.keys().invalidate();
+    let expected = json!({ "alg": "EdDSA", "kid": fake.kid(), "typ": "a", "cty": "b" });
+    assert_eq!(header(signer.sign(&own_claims()).await.unwrap()), expected);
     let named = ProviderKeys::new(Arc::clone(&fake)).with_kid(|key| format!("v{}", key.version));
     let token = Signer::new(Arc::new(named)).with_typ("at+jwt").sign(&own_claims()).await.unwrap();
-    assert_eq!(header(token), json!({ "alg": "Ed25519", "kid": "v0", "typ": "at+jwt" }));
+    assert_eq!(header(token), json!({ "alg": "Ed25519", "kid": "v1", "typ": "at+jwt" }));
 }
 
 #[tokio::test]
