@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{RegisteredClaim, compact, date::NumericDate};
@@ -46,8 +46,7 @@ pub struct Claims {
 }
 
 /// One is a string, several are an array (RFC 7519, section 4.1.3).
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, PartialEq)]
 pub(super) enum Audience {
     One(String),
     Several(Vec<String>),

@@ -1,14 +1,18 @@
-//! Claims as JSON. Written out, since serde's `flatten` buffers every member and takes twice as long.
+//! Claims as JSON. Written out, since serde's `flatten` and `untagged` buffer what they read.
 
 use std::fmt;
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{Error as _, MapAccess, Visitor},
+    de::{Error as _, MapAccess, SeqAccess, Visitor, value::SeqAccessDeserializer},
     ser::SerializeMap,
 };
 
-use super::{RegisteredClaim, claims::Claims, strict};
+use super::{
+    RegisteredClaim,
+    claims::{Audience, Claims},
+    strict,
+};
 
 impl Serialize for Claims {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -73,6 +77,39 @@ impl<'de> Deserialize<'de> for Claims {
         }
 
         deserializer.deserialize_map(Members)
+    }
+}
+
+impl Serialize for Audience {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::One(one) => one.serialize(serializer),
+            Self::Several(all) => all.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrSeveral;
+
+        impl<'de> Visitor<'de> for OneOrSeveral {
+            type Value = Audience;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of strings")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Audience, E> {
+                Ok(Audience::One(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Audience, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Audience::Several)
+            }
+        }
+
+        deserializer.deserialize_any(OneOrSeveral)
     }
 }
 

@@ -190,9 +190,16 @@ impl RegisteredClaim {
     }
 
     pub(super) fn parse(name: &str) -> Option<Self> {
-        [Self::Iss, Self::Sub, Self::Aud, Self::Exp, Self::Nbf, Self::Iat, Self::Jti]
-            .into_iter()
-            .find(|claim| claim.as_str() == name)
+        Some(match name {
+            "iss" => Self::Iss,
+            "sub" => Self::Sub,
+            "aud" => Self::Aud,
+            "exp" => Self::Exp,
+            "nbf" => Self::Nbf,
+            "iat" => Self::Iat,
+            "jti" => Self::Jti,
+            _ => return None,
+        })
     }
 }
 
