@@ -72,6 +72,7 @@ async fn every_algorithm_signs_and_verifies() {
             let published = JwkSet::from_json(keys.jwk_set().await.unwrap().to_json()).unwrap();
             assert_eq!(published.find(&kid(&token)).unwrap().algorithm(), Some(algorithm));
             verifier.verify_with::<Claims>(&token, &published).unwrap();
+            verifier.verify::<Claims>(&token, &Arc::new(published)).await.unwrap();
 
             // As exported, an RSA key has no algorithm, and verifies with those named alone.
             let jwk = place.store.export_public("k", None, ExportFormat::Jwk).unwrap();

@@ -161,7 +161,16 @@ mod tests {
         use ErrorKind as K;
         let table = [
             (2, &[K::InvalidInput] as &[K]),
-            (3, &[K::NotAuthentic, K::Malformed, K::ContextMismatch, K::NoRecipient]),
+            (
+                3,
+                &[
+                    K::NotAuthentic,
+                    K::Malformed,
+                    K::ContextMismatch,
+                    K::NoRecipient,
+                    K::InvalidToken,
+                ],
+            ),
             (4, &[K::Unavailable, K::Timeout, K::Throttled, K::CircuitOpen]),
             (
                 1,

@@ -136,7 +136,7 @@ where
             let current = self.keys.current().await?;
             match self.sign_as(&current, &payload).await {
                 Err(error) if can_no_longer_sign(error.kind()) => {
-                    self.keys.invalidate();
+                    self.keys.forget(&current);
                     let newer = self.keys.current().await?;
                     if newer.key.version == current.key.version {
                         return Err(error);

@@ -23,6 +23,8 @@ const FAILED_FOR: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy)]
 pub(super) enum Wanted<'a> {
     Any,
+    /// A version that signs.
+    Current,
     Kid(&'a str),
 }
 
@@ -46,7 +48,7 @@ struct Kept {
 #[derive(Default)]
 struct Turn {
     failed: Option<(Instant, u64, Error)>,
-    /// When an unknown id last made it ask.
+    /// When it was last asked, and answered, because the keys at hand did not have what was wanted.
     searched: Option<Instant>,
 }
 
@@ -54,6 +56,13 @@ impl Flight {
     pub(super) fn invalidate(&self) {
         self.generation.fetch_add(1, SeqCst);
         self.kept.store(None);
+    }
+
+    /// Forgets the keys if they are those, and not newer ones that somebody else has fetched.
+    pub(super) fn invalidate_if(&self, are_those: impl Fn(&Snapshot) -> bool) {
+        if self.kept.load().as_ref().is_some_and(|kept| are_those(&kept.snapshot)) {
+            self.invalidate();
+        }
     }
 
     /// The keys, if they are fresh and have what is wanted.
@@ -86,12 +95,12 @@ impl Flight {
         {
             return Err(error.clone());
         }
-        if let Some(fresh) = self.fresh(options.ttl) {
+        let search = self.fresh(options.ttl);
+        if let Some(fresh) = &search {
             let searched = turn.searched.is_some_and(|when| when.elapsed() < options.cooldown);
-            if waited || searched || has(&fresh, wanted) {
-                return Ok(fresh);
+            if waited || searched || has(fresh, wanted) {
+                return Ok(Arc::clone(fresh));
             }
-            turn.searched = Some(Instant::now());
         }
         let fetched = Instant::now();
         let result = fetch().await;
@@ -99,6 +108,9 @@ impl Flight {
         match result {
             Ok(snapshot) => {
                 turn.failed = None;
+                if search.is_some() {
+                    turn.searched = Some(fetched);
+                }
                 let snapshot = Arc::new(snapshot);
                 // Stored under the generation that it answers; if that has passed, it is not fresh.
                 let kept = Kept { snapshot: Arc::clone(&snapshot), fetched, generation };
@@ -116,6 +128,7 @@ impl Flight {
 fn has(snapshot: &Snapshot, wanted: Wanted<'_>) -> bool {
     match wanted {
         Wanted::Any => true,
+        Wanted::Current => snapshot.current.is_ok(),
         Wanted::Kid(kid) => snapshot.set.find(kid).is_some(),
     }
 }

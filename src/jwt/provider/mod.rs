@@ -116,7 +116,14 @@ where
 
     /// The version to sign with.
     pub(super) async fn current(&self) -> Result<Current> {
-        self.snapshot(Wanted::Any).await?.current.clone()
+        self.snapshot(Wanted::Current).await?.current.clone()
+    }
+
+    /// Forgets the keys, if `current` is still the version to sign with.
+    pub(super) fn forget(&self, current: &Current) {
+        self.flight.invalidate_if(|kept| {
+            kept.current.as_ref().is_ok_and(|kept| Arc::ptr_eq(&kept.key, &current.key))
+        });
     }
 
     pub(super) fn provider(&self) -> &P::Target {

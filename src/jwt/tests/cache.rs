@@ -149,6 +149,11 @@ async fn an_outage_is_not_a_bad_token_and_a_bad_token_is_no_outage() {
             assert_eq!((error.kind(), InvalidToken::of(&error)), (kind, None));
             advance(Duration::from_secs(60)).await;
         }
+        // Not even a moment after the provider was asked in vain.
+        verifier.verify::<Value>(&unknown, &*keys).await.unwrap_err();
+        advance(Duration::from_secs(2)).await;
+        let error = verifier.verify::<Value>(&unknown, &*keys).await.unwrap_err();
+        assert_eq!((error.kind(), InvalidToken::of(&error)), (kind, None));
         // What is malformed is so without any keys.
         let calls = fake.fetches();
         let malformed = verifier.verify::<Value>("a.b.c", &*keys).await;
@@ -156,6 +161,49 @@ async fn an_outage_is_not_a_bad_token_and_a_bad_token_is_no_outage() {
         assert_eq!(fake.fetches(), calls);
         fake.fail(None);
     }
+}
+
+/// A locked key store says of its keys what a verifier says of tokens.
+#[tokio::test(start_paused = true)]
+async fn a_source_never_speaks_of_the_token() {
+    let fake = Arc::new(Fake::new(1));
+    let token = token(&fake).await;
+    for kind in [ErrorKind::NotAuthentic, ErrorKind::InvalidToken] {
+        fake.fail(kind);
+        let error = verifier().verify::<Value>(&token, &*keys(&fake)).await.unwrap_err();
+        assert_eq!((error.kind(), InvalidToken::of(&error)), (ErrorKind::Internal, None));
+    }
+}
+
+/// Without an active version nothing is signed, until there is one again.
+#[tokio::test(start_paused = true)]
+async fn a_version_that_comes_back_signs() {
+    let fake = Arc::new(Fake::new(1));
+    let signer = Signer::new(keys(&fake));
+    fake.set_state(0, crate::provider::KeyState::Disabled);
+    for _ in 0..10 {
+        let error = signer.sign(&claims()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+    assert_eq!(fake.fetches(), 2);
+    fake.set_state(0, crate::provider::KeyState::Active);
+    advance(Duration::from_secs(30)).await;
+    signer.sign(&claims()).await.unwrap();
+}
+
+/// Many who find out at once that a version can no longer sign ask once for the next.
+#[tokio::test(start_paused = true)]
+async fn many_at_once_find_the_new_version() {
+    let fake = Arc::new(Fake::new(1));
+    let signer = Signer::new(keys(&fake));
+    signer.sign(&claims()).await.unwrap();
+    fake.rotate();
+    fake.set_state(0, crate::provider::KeyState::Disabled);
+    fake.take(Duration::from_secs(1));
+    let claims = claims();
+    let all = join_all((0..50).map(|_| signer.sign(&claims))).await;
+    assert!(all.iter().all(Result::is_ok));
+    assert_eq!(fake.fetches(), 2);
 }
 
 #[tokio::test(start_paused = true)]

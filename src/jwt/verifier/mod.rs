@@ -13,7 +13,7 @@ use super::{
     header::Header, registered::Registered, verified::Verified,
 };
 use crate::{
-    error::{ErrorKind, Result},
+    error::{Error, ErrorKind, Result},
     signing::SigningAlgorithm,
 };
 
@@ -63,7 +63,7 @@ impl Verifier {
         source: &(impl KeySource + ?Sized),
     ) -> Result<Verified<C>> {
         let (compact, header) = self.split(token)?;
-        let keys = source.keys(header.kid()).await?;
+        let keys = source.keys(header.kid()).await.map_err(not_of_the_token)?;
         self.finish(&compact, header, &keys)
     }
 
@@ -105,6 +105,17 @@ impl Verifier {
     pub(super) fn authenticate(&self, token: &str, keys: &JwkSet) -> Result<Vec<u8>> {
         let (compact, header) = self.split(token)?;
         self.0.authenticate(&compact, &header, keys)
+    }
+}
+
+/// A key store that is damaged or locked can say of its own keys what only a verifier says of tokens.
+fn not_of_the_token(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotAuthentic | ErrorKind::InvalidToken => {
+            Error::new(ErrorKind::Internal, "the keys to verify with could not be read")
+                .with_source(error)
+        }
+        _ => error,
     }
 }
 
