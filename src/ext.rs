@@ -81,6 +81,25 @@ pub trait CryptoProviderExt: CryptoProvider {
         direct::decrypt(self, sealed, context)
     }
 
+    /// Signs claims, anything that serialises to a JSON object, as a JSON Web Token with
+    /// `"typ":"JWT"` under the signing key.
+    ///
+    /// Asks the provider twice, for the key and for the signature. For more than a few tokens, keep a
+    /// [`Signer`](crate::jwt::Signer), which remembers the key.
+    ///
+    /// # Errors
+    /// As for [`Signer::sign`](crate::jwt::Signer::sign).
+    #[cfg(feature = "jwt")]
+    fn sign_jwt<C: serde::Serialize + ?Sized + Sync>(
+        &self,
+        claims: &C,
+    ) -> impl Future<Output = Result<String>> + Send {
+        async move {
+            let keys = crate::jwt::ProviderKeys::new(self);
+            crate::jwt::Signer::new(keys.into()).sign(claims).await
+        }
+    }
+
     /// Wraps a reader of plaintext into one of sealed bytes.
     ///
     /// # Errors

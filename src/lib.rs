@@ -13,6 +13,7 @@
 //! | [`Sealer`], [`Opener`], [`Header`] | the sealed format |
 //! | [`resilience`] | timeouts, retries and a circuit breaker around any provider |
 //! | [`stream`] | readers, writers, streams, and the engine under them |
+//! | [`jwt`] | JSON Web Tokens and JSON Web Keys |
 //! | [`aead`] | the seam over AWS-LC and RustCrypto |
 //!
 //! # Features
@@ -20,7 +21,9 @@
 //! * `aws-lc-rs` (default): the cryptography of AWS-LC; needs a C compiler to build.
 //! * `rustcrypto`: the same from the RustCrypto crates. Where both are on, AWS-LC does the work.
 //!
-//! With neither there are types and traits only: enough to write a provider or name a key.
+//! * `jwt` (default): JSON Web Tokens; needs one of the two.
+//!
+//! With neither backend there are types and traits only: enough to write a provider or name a key.
 
 #![cfg_attr(
     not(any(feature = "aws-lc-rs", feature = "rustcrypto")),
@@ -35,6 +38,8 @@ mod envelope;
 mod error;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 mod ext;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rustcrypto")))]
+pub mod jwt;
 mod key;
 pub mod provider;
 mod registry;
@@ -44,6 +49,8 @@ mod signing;
 pub mod stream;
 #[cfg(all(test, any(feature = "aws-lc-rs", feature = "rustcrypto")))]
 mod testing;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rustcrypto")))]
+mod verify;
 
 pub use context::{Context, EncryptionContext, MAX_ENCODED_LEN, MAX_PAIRS};
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]

@@ -1,7 +1,7 @@
 //! Another implementation, written in Python from FORMAT.md alone, opens what this one seals.
 //!
-//! Runs where `BULLA_INTEROP_PYTHON` names an interpreter that has PyPI's `cryptography` 50, as the
-//! lane `interop` of `cargo xtask test` sees to.
+//! Runs where `BULLA_INTEROP_PYTHON` names an interpreter that has what `interop/requirements.txt`
+//! asks for, as the lane `interop` of `cargo xtask test` sees to.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,6 +23,10 @@ use bulla::{
 };
 use bulla_local::{KeyType, Local, Passphrase, Protection, Store};
 use tokio::io::AsyncReadExt;
+
+#[cfg(all(feature = "jwt", feature = "aws-lc-rs"))]
+#[path = "interop/tokens.rs"]
+mod tokens;
 
 struct Python(String);
 

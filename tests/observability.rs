@@ -30,6 +30,26 @@ fn shown(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
         .collect()
 }
 
+/// A signer that has no keys, and says so.
+#[cfg(feature = "jwt")]
+struct NoKeys;
+
+#[cfg(feature = "jwt")]
+#[async_trait::async_trait]
+impl bulla::Sign for NoKeys {
+    async fn public_keys(&self) -> bulla::Result<Vec<bulla::PublicKey>> {
+        Ok(Vec::new())
+    }
+
+    async fn sign(
+        &self,
+        _: &bulla::PublicKey,
+        _: &bulla::SigningInput<'_>,
+    ) -> bulla::Result<bulla::Signature> {
+        Err(bulla::Error::new(bulla::ErrorKind::Unsupported, "no key"))
+    }
+}
+
 #[test]
 fn calls_outcomes_bytes_and_the_breaker_are_counted() {
     let recorder = DebuggingRecorder::new();
@@ -66,6 +86,13 @@ fn calls_outcomes_bytes_and_the_breaker_are_counted() {
                 let sealed = sealer.seal(b"", &Context::new()).await.unwrap();
                 opener.open(&sealed, &Context::new()).await.unwrap();
             }
+            #[cfg(feature = "jwt")]
+            {
+                let keys = bulla::jwt::ProviderKeys::new(&NoKeys);
+                for _ in 0..3 {
+                    keys.jwk_set().await.unwrap();
+                }
+            }
         });
     });
     let shown = shown(&snapshotter);
@@ -88,6 +115,10 @@ fn calls_outcomes_bytes_and_the_breaker_are_counted() {
         ("bulla_plaintext_bytes_total sealed", 300_000.0),
         ("bulla_plaintext_bytes_total opened", 300_000.0),
     ];
+    #[cfg(feature = "jwt")]
+    let expected = expected
+        .into_iter()
+        .chain([("bulla_key_cache_total hit", 2.0), ("bulla_key_cache_total miss", 1.0)]);
     for (name, value) in expected {
         assert_eq!(shown.get(name), Some(&value), "{name} in {shown:#?}");
     }

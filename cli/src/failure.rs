@@ -119,6 +119,7 @@ fn exit_code(kind: ErrorKind) -> u8 {
         ErrorKind::NotAuthentic
         | ErrorKind::Malformed
         | ErrorKind::ContextMismatch
+        | ErrorKind::InvalidToken
         | ErrorKind::NoRecipient => REFUSED,
         ErrorKind::Unavailable
         | ErrorKind::Timeout
@@ -160,7 +161,16 @@ mod tests {
         use ErrorKind as K;
         let table = [
             (2, &[K::InvalidInput] as &[K]),
-            (3, &[K::NotAuthentic, K::Malformed, K::ContextMismatch, K::NoRecipient]),
+            (
+                3,
+                &[
+                    K::NotAuthentic,
+                    K::Malformed,
+                    K::ContextMismatch,
+                    K::NoRecipient,
+                    K::InvalidToken,
+                ],
+            ),
             (4, &[K::Unavailable, K::Timeout, K::Throttled, K::CircuitOpen]),
             (
                 1,

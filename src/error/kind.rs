@@ -22,6 +22,9 @@ pub enum ErrorKind {
     ContextMismatch,
     /// No recipient that the header names is one that these providers may open.
     NoRecipient,
+    /// The token is malformed, or its claims are not what the verifier expects; the source is a
+    /// `jwt::InvalidToken`, which has the reason.
+    InvalidToken,
     /// The caller's argument or configuration is at fault; the message names it.
     InvalidInput,
     /// The provider, the build or this version can't do what was asked.
@@ -76,6 +79,7 @@ impl ErrorKind {
             Self::Malformed => "malformed",
             Self::ContextMismatch => "context_mismatch",
             Self::NoRecipient => "no_recipient",
+            Self::InvalidToken => "invalid_token",
             Self::InvalidInput => "invalid_input",
             Self::Unsupported => "unsupported",
             Self::NotFound => "not_found",
@@ -104,6 +108,7 @@ impl ErrorKind {
             Self::Malformed => "not sealed data",
             Self::ContextMismatch => "context mismatch",
             Self::NoRecipient => "no recipient to open with",
+            Self::InvalidToken => "invalid token",
             Self::InvalidInput => "invalid input",
             Self::Unsupported => "unsupported",
             Self::NotFound => "key not found",

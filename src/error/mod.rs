@@ -197,9 +197,10 @@ impl StdError for Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind() {
-            ErrorKind::NotAuthentic | ErrorKind::Malformed | ErrorKind::ContextMismatch => {
-                io::ErrorKind::InvalidData
-            }
+            ErrorKind::NotAuthentic
+            | ErrorKind::Malformed
+            | ErrorKind::ContextMismatch
+            | ErrorKind::InvalidToken => io::ErrorKind::InvalidData,
             ErrorKind::InvalidInput => io::ErrorKind::InvalidInput,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
             ErrorKind::NotFound => io::ErrorKind::NotFound,

@@ -50,6 +50,7 @@ impl Verdict {
             | ErrorKind::NoRecipient
             | ErrorKind::CircuitOpen
             | ErrorKind::Closed
+            | ErrorKind::InvalidToken
             | ErrorKind::Io => Self::Unknown,
         }
     }

@@ -251,7 +251,11 @@ async fn keys_have_one_use() {
     }
     let local = Local::builder(store.clone()).sealing_key("aes").signing_key("k");
     let local = local.also_open("verify").open_all().build().unwrap();
-    assert_eq!(local.public_keys().await.unwrap().len(), 2);
+    let keys = local.public_keys().await.unwrap();
+    assert_eq!(keys.len(), 2);
+    // Of the key that only verifies, no version makes new signatures.
+    let current = keys.iter().filter(|key| key.current);
+    assert!(current.eq(keys.iter().filter(|key| key.algorithms == [SigningAlgorithm::Ed25519])));
     let context = Context::new();
     let sealed = local.seal(b"x", &context).await.unwrap();
     local.open(&sealed, &context).await.unwrap();

@@ -11,11 +11,12 @@ use crate::{
     },
 };
 
-const KINDS: [ErrorKind; 20] = [
+const KINDS: [ErrorKind; ErrorKind::COUNT] = [
     ErrorKind::NotAuthentic,
     ErrorKind::Malformed,
     ErrorKind::ContextMismatch,
     ErrorKind::NoRecipient,
+    ErrorKind::InvalidToken,
     ErrorKind::InvalidInput,
     ErrorKind::Unsupported,
     ErrorKind::NotFound,
@@ -24,6 +25,7 @@ const KINDS: [ErrorKind; 20] = [
     ErrorKind::Disabled,
     ErrorKind::PendingDeletion,
     ErrorKind::Destroyed,
+    ErrorKind::Damaged,
     ErrorKind::Throttled,
     ErrorKind::QuotaExceeded,
     ErrorKind::Unavailable,

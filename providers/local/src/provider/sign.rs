@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bulla::{
-    Error, ErrorKind, KeyVersion, Operation, PublicKey, Result, Sign, Signature, SigningAlgorithm,
-    SigningInput,
+    Error, ErrorKind, KeyName, KeyVersion, Operation, PublicKey, Result, Sign, Signature,
+    SigningAlgorithm, SigningInput,
 };
 
 use super::{
@@ -19,9 +19,9 @@ use crate::store::StoredState;
 impl Local {
     async fn signing_keys(&self) -> Result<Vec<PublicKey>> {
         let _not_closed = self.keys.ring()?;
-        self.signing.as_ref().ok_or_else(no_signing_key)?;
+        let signing = self.signing.clone().ok_or_else(no_signing_key)?;
         let keys = Arc::clone(&self.keys);
-        blocking(move || all_public_keys(&keys)).await
+        blocking(move || all_public_keys(&keys, &signing)).await
     }
 
     /// The secret of exactly the version that `key` names.
@@ -76,7 +76,7 @@ fn owned(input: &SigningInput<'_>) -> Option<SigningInput<'static>> {
 
 /// Of all asymmetric keys bound, the versions that are not destroyed. Each public key was compared
 /// with its private key, but for protected versions whose private key is not in memory.
-fn all_public_keys(keys: &Keys) -> Result<Vec<PublicKey>> {
+fn all_public_keys(keys: &Keys, signing: &KeyName) -> Result<Vec<PublicKey>> {
     let ring = keys.ring()?;
     let pairs = ring.keys.values().filter(|bound| !bound.entry().key_type().seals());
     let mut found = Vec::new();
@@ -84,7 +84,9 @@ fn all_public_keys(keys: &Keys) -> Result<Vec<PublicKey>> {
         let bound = &*keys.refresh(bound.name())?;
         let versions = &bound.entry().state.versions;
         for listed in versions.iter().filter(|v| v.state != StoredState::Destroyed) {
-            found.push(public_key(bound, listed.version, listed.state)?);
+            let mut key = public_key(bound, listed.version, listed.state)?;
+            key.current = bound.name() == signing && key.current;
+            found.push(key);
         }
     }
     Ok(found)

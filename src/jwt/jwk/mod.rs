@@ -1,0 +1,162 @@
+//! Public keys as JSON Web Keys (RFC 7517; RFC 7518, section 6; RFC 8037).
+
+mod parse;
+mod pem;
+mod set;
+mod write;
+
+use std::{fmt, sync::Arc};
+
+pub use set::{JwkSet, MAX_SET_KEYS, MAX_SET_LEN};
+
+use crate::{
+    error::{Error, Result},
+    signing::{PublicKey, SigningAlgorithm},
+    verify::{Public, Verifying, der},
+};
+
+/// A public key: RSA of 2,048 to 8,192 bits, P-256, P-384, P-521 or Ed25519.
+///
+/// There is no way to represent a private or a symmetric key. Cheap to clone.
+#[derive(Clone)]
+pub struct Jwk(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    key: Arc<Verifying>,
+    kid: Option<String>,
+    /// The one algorithm: what the JWK states, or the only one of the key's kind.
+    algorithm: Option<SigningAlgorithm>,
+    usage: Option<String>,
+    key_ops: Option<Vec<String>>,
+}
+
+impl Jwk {
+    /// Parses a DER SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7).
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if it is damaged or its point is not on
+    /// its curve; [`Unsupported`](crate::ErrorKind::Unsupported) for other kinds and sizes.
+    pub fn from_spki(der: &[u8]) -> Result<Self> {
+        Self::from_public(der::from_spki(der)?)
+    }
+
+    /// The public half of a provider's key; its `kid` is the [`thumbprint`](Self::thumbprint). A
+    /// key of one algorithm is pinned to it.
+    ///
+    /// # Errors
+    /// As for [`from_spki`](Self::from_spki), and
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the provider's algorithm is not one of
+    /// such a key.
+    pub fn from_public_key(key: &PublicKey) -> Result<Self> {
+        let jwk = Self::from_spki(&key.spki)?;
+        let kid = jwk.thumbprint();
+        let jwk = jwk.with_kid(kid);
+        match key.algorithms.as_slice() {
+            [one] => jwk.with_algorithm(*one),
+            _ => Ok(jwk),
+        }
+    }
+
+    pub(crate) fn from_public(public: Public) -> Result<Self> {
+        let algorithm = public.only_algorithm();
+        let key = Arc::new(Verifying::new(public)?);
+        Ok(Self(Arc::new(Inner { key, kid: None, algorithm, usage: None, key_ops: None })))
+    }
+
+    /// The same key with this id.
+    #[must_use]
+    pub fn with_kid(self, kid: impl Into<String>) -> Self {
+        self.change(|inner| inner.kid = Some(kid.into()))
+    }
+
+    /// The same key, pinned to one algorithm.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if a key of this kind does not have it.
+    pub fn with_algorithm(self, algorithm: SigningAlgorithm) -> Result<Self> {
+        if !self.signs_with(algorithm) {
+            return Err(Error::invalid(format!("a key of this kind does not sign {algorithm}")));
+        }
+        Ok(self.change(|inner| inner.algorithm = Some(algorithm)))
+    }
+
+    fn change(self, change: impl FnOnce(&mut Inner)) -> Self {
+        let mut inner = Arc::unwrap_or_clone(self.0);
+        change(&mut inner);
+        Self(Arc::new(inner))
+    }
+
+    /// The key's id.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.0.kid.as_deref()
+    }
+
+    /// The one algorithm of the key; none for an RSA key that is not pinned.
+    #[must_use]
+    pub fn algorithm(&self) -> Option<SigningAlgorithm> {
+        self.0.algorithm
+    }
+
+    /// Whether the key is for verifying signatures, as far as `use` and `key_ops` say (RFC 7517,
+    /// sections 4.2 and 4.3).
+    #[must_use]
+    pub fn is_for_verifying(&self) -> bool {
+        let verifies = |ops: &Vec<String>| ops.iter().any(|op| op == "verify");
+        self.0.usage.as_ref().is_none_or(|usage| usage == "sig")
+            && self.0.key_ops.as_ref().is_none_or(verifies)
+    }
+
+    /// The key as DER SubjectPublicKeyInfo.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::ErrorKind::Internal) if it can't be encoded.
+    pub fn to_spki(&self) -> Result<Vec<u8>> {
+        der::spki(self.public())
+    }
+
+    pub(crate) fn signs_with(&self, algorithm: SigningAlgorithm) -> bool {
+        self.public().signs_with(algorithm)
+    }
+
+    pub(crate) fn signature_len(&self) -> usize {
+        self.public().signature_len()
+    }
+
+    pub(crate) fn verify(
+        &self,
+        algorithm: SigningAlgorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<()> {
+        self.0.key.verify(algorithm, message, signature)
+    }
+
+    fn public(&self) -> &Public {
+        self.0.key.public()
+    }
+}
+
+/// Two are equal if key, id, algorithm and use are.
+impl PartialEq for Jwk {
+    fn eq(&self, other: &Self) -> bool {
+        let all = |jwk: &Self| {
+            let Inner { kid, algorithm, usage, key_ops, .. } = &*jwk.0;
+            (kid.clone(), *algorithm, usage.clone(), key_ops.clone())
+        };
+        self.public() == other.public() && all(self) == all(other)
+    }
+}
+
+impl Eq for Jwk {}
+
+impl fmt::Debug for Jwk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jwk")
+            .field("kid", &self.kid())
+            .field("algorithm", &self.algorithm())
+            .field("thumbprint", &self.thumbprint())
+            .finish()
+    }
+}

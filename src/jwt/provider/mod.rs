@@ -1,0 +1,167 @@
+//! The signing keys of a provider, kept for a while.
+
+mod flight;
+mod snapshot;
+
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use metrics::Counter;
+
+pub(super) use snapshot::Current;
+
+use self::{
+    flight::{Flight, Wanted},
+    snapshot::Snapshot,
+};
+use super::{JwkSet, KeySource};
+use crate::{
+    error::Result,
+    provider::Sign,
+    signing::{PublicKey, SigningAlgorithm},
+};
+
+/// Versions are rotated in days and disabled in an emergency, for which there is `invalidate`.
+const DEFAULT_TTL: Duration = Duration::from_secs(3600);
+
+/// After an unknown `kid` made it ask the provider, how long it does not do so again.
+const DEFAULT_COOLDOWN: Duration = Duration::from_secs(30);
+
+/// The public keys of a provider, fetched once and kept: for signers, for verifiers, and to publish.
+///
+/// `P` is anything that leads to a [`Sign`]: `Arc<dyn CryptoProvider>`, `&Local`, `Box<dyn Sign>`.
+/// What is kept belongs to this value and to no other, whatever the keys are called.
+///
+/// Calls that come while the keys are being fetched wait for that one answer; a caller who gives up
+/// leaves its place to the next. Keys older than the time to live are never used, so a provider
+/// that is down stops verification when that has passed, and not before.
+pub struct ProviderKeys<P> {
+    provider: P,
+    options: Options,
+    flight: Flight,
+    hits: Counter,
+    misses: Counter,
+}
+
+/// Names a version of a key, for tokens and sets.
+type Naming = Arc<dyn Fn(&PublicKey) -> String + Send + Sync>;
+
+#[derive(Clone)]
+struct Options {
+    ttl: Duration,
+    cooldown: Duration,
+    algorithm: Option<SigningAlgorithm>,
+    naming: Option<Naming>,
+}
+
+impl<P> ProviderKeys<P>
+where
+    P: Deref + Send + Sync,
+    P::Target: Sign,
+{
+    /// The keys of `provider`, kept for an hour, each named by its thumbprint (RFC 7638).
+    pub fn new(provider: P) -> Self {
+        let counter = |result| metrics::counter!("bulla_key_cache_total", "result" => result);
+        let options =
+            Options { ttl: DEFAULT_TTL, cooldown: DEFAULT_COOLDOWN, algorithm: None, naming: None };
+        let flight = Flight::default();
+        Self { provider, options, flight, hits: counter("hit"), misses: counter("miss") }
+    }
+
+    /// Signs and verifies with this algorithm, where a key has several: RSA keys have six, and one
+    /// key should have one use (RFC 8725, section 3.1).
+    #[must_use]
+    pub fn with_algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
+        self.options.algorithm = Some(algorithm);
+        self
+    }
+
+    /// Names versions like this instead of by thumbprint. No two may get the same name.
+    #[must_use]
+    pub fn with_kid(mut self, name: impl Fn(&PublicKey) -> String + Send + Sync + 'static) -> Self {
+        self.options.naming = Some(Arc::new(name));
+        self
+    }
+
+    /// Keeps keys for so long: an hour by default. A version that was disabled goes on verifying
+    /// here until then, unless [`invalidate`](Self::invalidate) is called.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = ttl;
+        self
+    }
+
+    /// Asks for keys that are not known at most once in this time: 30 seconds by default.
+    #[must_use]
+    pub fn with_cooldown(mut self, cooldown: Duration) -> Self {
+        self.options.cooldown = cooldown;
+        self
+    }
+
+    /// Forgets the keys: the next call fetches them. An answer that is under way is not kept.
+    pub fn invalidate(&self) {
+        self.flight.invalidate();
+    }
+
+    /// Every version that may verify, for publishing as a JWK set.
+    ///
+    /// Active and deprecated versions are in it; disabled, destroyed and dying ones are not.
+    ///
+    /// # Errors
+    /// What the provider said; [`InvalidInput`](crate::ErrorKind::InvalidInput) if two versions
+    /// have the same name.
+    pub async fn jwk_set(&self) -> Result<Arc<JwkSet>> {
+        Ok(Arc::clone(&self.snapshot(Wanted::Any).await?.set))
+    }
+
+    /// The version to sign with.
+    pub(super) async fn current(&self) -> Result<Current> {
+        self.snapshot(Wanted::Current).await?.current.clone()
+    }
+
+    /// Forgets the keys, if `current` is still the version to sign with.
+    pub(super) fn forget(&self, current: &Current) {
+        self.flight.invalidate_if(|kept| {
+            kept.current.as_ref().is_ok_and(|kept| Arc::ptr_eq(&kept.key, &current.key))
+        });
+    }
+
+    pub(super) fn provider(&self) -> &P::Target {
+        &self.provider
+    }
+
+    async fn snapshot(&self, wanted: Wanted<'_>) -> Result<Arc<Snapshot>> {
+        if let Some(known) = self.flight.known(self.options.ttl, wanted) {
+            self.hits.increment(1);
+            return Ok(known);
+        }
+        self.misses.increment(1);
+        let fetch = || async {
+            let keys = self.provider.public_keys().await?;
+            Snapshot::new(&keys, &self.options)
+        };
+        self.flight.fetch(&self.options, wanted, fetch).await
+    }
+}
+
+#[async_trait]
+impl<P> KeySource for ProviderKeys<P>
+where
+    P: Deref + Send + Sync,
+    P::Target: Sign,
+{
+    async fn keys(&self, kid: Option<&str>) -> Result<Arc<JwkSet>> {
+        let wanted = kid.map_or(Wanted::Any, Wanted::Kid);
+        Ok(Arc::clone(&self.snapshot(wanted).await?.set))
+    }
+}
+
+impl<P> fmt::Debug for ProviderKeys<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderKeys")
+            .field("ttl", &self.options.ttl)
+            .field("cooldown", &self.options.cooldown)
+            .field("algorithm", &self.options.algorithm)
+            .finish_non_exhaustive()
+    }
+}
