@@ -13,15 +13,15 @@ use bulla::{
 };
 use bulla_aws_kms::{AwsKms, AwsKmsBuilder};
 
-pub const REGION: &str = "eu-west-1";
-pub const OTHER_REGION: &str = "us-east-2";
+pub(crate) const REGION: &str = "eu-west-1";
+pub(crate) const OTHER_REGION: &str = "us-east-2";
 
 /// A client of its own for what tests do to keys.
-pub fn client(url: &str, region: &'static str) -> Client {
+pub(crate) fn client(url: &str, region: &'static str) -> Client {
     Client::from_conf(config(url, region, "test", "test"))
 }
 
-pub fn config(url: &str, region: &'static str, id: &str, secret: &str) -> Config {
+pub(crate) fn config(url: &str, region: &'static str, id: &str, secret: &str) -> Config {
     Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
@@ -30,26 +30,26 @@ pub fn config(url: &str, region: &'static str, id: &str, secret: &str) -> Config
         .build()
 }
 
-pub fn builder(url: &str) -> AwsKmsBuilder {
+pub(crate) fn builder(url: &str) -> AwsKmsBuilder {
     AwsKms::builder().kms_config(config(url, REGION, "test", "test"))
 }
 
-pub async fn provider(url: &str, key: &str) -> AwsKms {
+pub(crate) async fn provider(url: &str, key: &str) -> AwsKms {
     builder(url).sealing_key(key).build().await.unwrap()
 }
 
 /// The ARN of a new key that seals.
-pub async fn symmetric(url: &str) -> String {
+pub(crate) async fn symmetric(url: &str) -> String {
     make(&client(url, REGION), KeySpec::SymmetricDefault, false).await
 }
 
 /// The ARN of a new key that signs.
-pub async fn pair(url: &str, spec: KeySpec) -> String {
+pub(crate) async fn pair(url: &str, spec: KeySpec) -> String {
     make(&client(url, REGION), spec, false).await
 }
 
 /// The ARN of a new key.
-pub async fn make(client: &Client, spec: KeySpec, multi_region: bool) -> String {
+pub(crate) async fn make(client: &Client, spec: KeySpec, multi_region: bool) -> String {
     let usage = match spec {
         KeySpec::SymmetricDefault => KeyUsageType::EncryptDecrypt,
         _ => KeyUsageType::SignVerify,
@@ -58,12 +58,12 @@ pub async fn make(client: &Client, spec: KeySpec, multi_region: bool) -> String 
     call.send().await.unwrap().key_metadata.unwrap().arn.unwrap()
 }
 
-pub fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
+pub(crate) fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
     EncryptionContext::from_pairs(pairs.iter().copied()).unwrap()
 }
 
 /// Fast enough for tests.
-pub fn quick() -> PolicyBuilder {
+pub(crate) fn quick() -> PolicyBuilder {
     Policy::builder()
         .attempt_timeout(Duration::from_millis(500))
         .deadline(Duration::from_secs(5))
@@ -71,10 +71,10 @@ pub fn quick() -> PolicyBuilder {
         .backoff(Duration::from_millis(1), Duration::from_millis(10))
 }
 
-pub fn debug(provider: &dyn CryptoProvider) -> String {
+pub(crate) fn debug(provider: &dyn CryptoProvider) -> String {
     format!("{provider:?}")
 }
 
-pub fn map(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+pub(crate) fn map(pairs: &[(&str, &str)]) -> HashMap<String, String> {
     pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
