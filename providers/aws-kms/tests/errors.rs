@@ -13,7 +13,8 @@ mod paper;
 use std::{error::Error as _, sync::Arc, time::Duration};
 
 use bulla::{
-    CryptoProvider, DataKeys, EncryptionContext, Error, ErrorKind, KeyName, WrapAlgorithm, Wrapped,
+    CryptoProvider, DataKeys, EncryptionContext, Error, ErrorKind, KeyName, Sign, Signature,
+    SigningAlgorithm, SigningInput, WrapAlgorithm, Wrapped,
 };
 use bulla_aws_kms::{AwsKms, AwsKmsBuilder};
 use paper::{Answer, ONE, REQUEST_ID, client, described, error, ok};
@@ -207,6 +208,55 @@ async fn wraps_longer_than_announced_are_refused() {
     let body = json!({ "KeyId": ONE, "Plaintext": key, "CiphertextBlob": "A".repeat(4 * 200) });
     let error = provider(move |_| ok(&body)).await.generate_data_key(&context()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+/// KMS raises an exception for a bad signature. What answers `false` instead means the same, and
+/// what answers neither means nothing.
+#[tokio::test]
+async fn a_signature_that_is_not_valid_is_not_authentic() {
+    for (answer, kind) in [
+        (ok(&json!({ "KeyId": ONE, "SignatureValid": false })), ErrorKind::NotAuthentic),
+        (error(400, "KMSInvalidSignatureException", ""), ErrorKind::NotAuthentic),
+        (ok(&json!({ "SignatureValid": true })), ErrorKind::Unavailable),
+        (error(500, "KMSInternalException", ""), ErrorKind::Unavailable),
+    ] {
+        let (parts, body) = answer.into_parts();
+        let builder = builder(move |op| match op {
+            "DescribeKey" => ok(&described(ONE, "Enabled", "RSA_2048", "SIGN_VERIFY")),
+            _ => http::Response::from_parts(parts.clone(), body.clone()),
+        });
+        let provider = builder.signing_key(ONE).build().await.unwrap();
+        let key = bulla::PublicKey::new(
+            KeyName::new("awskms", ONE).unwrap(),
+            bulla::KeyVersion::parse("1").unwrap(),
+            vec![],
+        );
+        let input = SigningInput::new(SigningAlgorithm::Rs256, b"m");
+        let signature = Signature::new(vec![1; 256]);
+        let error = provider.verify_remotely(&key, &input, &signature).await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+    }
+}
+
+/// What KMS returns is looked at before it is passed on.
+#[tokio::test]
+async fn what_is_no_signature_is_an_outage() {
+    for (spec, algorithm, signature) in [
+        ("RSA_2048", SigningAlgorithm::Ps256, "AAAA".to_owned()),
+        ("RSA_2048", SigningAlgorithm::Ps256, "A".repeat(4 * 86)),
+        ("ECC_NIST_P256", SigningAlgorithm::Es256, "A".repeat(84) + "AA=="),
+        ("ECC_NIST_EDWARDS25519", SigningAlgorithm::Ed25519, "A".repeat(84)),
+    ] {
+        let builder = builder(move |op| match op {
+            "DescribeKey" => ok(&described(ONE, "Enabled", spec, "SIGN_VERIFY")),
+            "GetPublicKey" => ok(&json!({ "KeyId": ONE, "PublicKey": "AAAA" })),
+            _ => ok(&json!({ "KeyId": ONE, "Signature": signature })),
+        });
+        let provider = builder.signing_key(ONE).build().await.unwrap();
+        let key = provider.public_keys().await.unwrap().remove(0);
+        let error = provider.sign(&key, &SigningInput::new(algorithm, b"m")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
 }
 
 /// KMSInvalidStateException says nothing of the state: DescribeKey does.
