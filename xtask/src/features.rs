@@ -32,6 +32,7 @@ struct Package {
 const PACKAGES: &[Package] = &[
     Package { name: "bulla", bare: Bare::Tested },
     Package { name: "bulla-local", bare: Bare::Built },
+    Package { name: "bulla-aws-kms", bare: Bare::Built },
     Package { name: "bulla-conformance", bare: Bare::Nothing },
     Package { name: "bulla-tests", bare: Bare::Nothing },
 ];

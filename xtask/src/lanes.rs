@@ -41,6 +41,12 @@ pub(crate) const LANES: &[Lane] = &[
         run: interop,
     },
     Lane {
+        name: "aws",
+        about: "the AWS KMS provider, against emulators in Python",
+        quick: false,
+        run: aws,
+    },
+    Lane {
         name: "readme",
         about: "the README's commands, in a clean clone",
         quick: false,
@@ -82,13 +88,32 @@ fn deny(project: &Project) -> Outcome {
 }
 
 fn interop(project: &Project) -> Outcome {
-    let python = tools::interop_python(project)?;
-    let runner: &[&str] = if tools::has_nextest(project) { &["nextest", "run"] } else { &["test"] };
-    project
-        .cargo(runner.iter().chain(&["-p", "bulla-tests", "--test", "interop"]))
+    let python = tools::python(project, "interop", "tests/interop/requirements.txt")?;
+    tests(project, &["-p", "bulla-tests", "--test", "interop"])
         .env("BULLA_INTEROP_PYTHON", python)
         .env("BULLA_REQUIRE_INTEROP", "1")
         .run()
+}
+
+fn aws(project: &Project) -> Outcome {
+    let python = tools::python(project, "aws", "testworld/aws-requirements.txt")?;
+    for selection in [
+        &["-p", "bulla-aws-kms"][..],
+        &["-p", "bulla-cli", "--test", "aws"],
+        &["-p", "bulla-tests", "--test", "two_clouds"],
+    ] {
+        tests(project, selection)
+            .env("BULLA_AWS_PYTHON", &python)
+            .env("BULLA_REQUIRE_AWS", "1")
+            .run()?;
+    }
+    Ok(())
+}
+
+/// Tests that need a world of their own.
+fn tests(project: &Project, selection: &[&str]) -> Step {
+    let runner: &[&str] = if tools::has_nextest(project) { &["nextest", "run"] } else { &["test"] };
+    project.cargo(runner.iter().chain(selection))
 }
 
 /// All tests of a selection of packages, but no doctests and no benchmarks.

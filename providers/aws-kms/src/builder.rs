@@ -19,9 +19,9 @@ use crate::{
     seal,
 };
 
-/// Larger than any timeout of a `Resilient` should be; for those who go without one.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
+/// For building a provider, and for those who go without a `Resilient`, whose timeouts are shorter.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Binds keys of AWS KMS to an [`AwsKms`] provider.
 #[derive(Clone, Debug, Default)]
