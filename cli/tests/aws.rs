@@ -103,6 +103,9 @@ fn seals_and_opens_by_uri() {
     assert!(world.ok(&format!("verify a.bulla {options}")).contains("6 bytes"));
     // Without the key there is nobody to ask.
     world.run("decrypt a.bulla -o c --context tenant=acme").expect(3, "no recipient to open with");
+    world.sandbox.configure(&format!("[keys.gone]\nuri = \"{}\"", world.key("gone")));
+    let ended = world.run("decrypt a.bulla -o c --context tenant=acme");
+    ended.expect(3, "hint: this key could not be tried: `gone`: ");
     let wrong = world.run(&format!("decrypt a.bulla -o c --key {key} --context tenant=evil"));
     wrong.expect(3, "context mismatch");
     assert_eq!(world.counter.count("GenerateDataKey"), 1);

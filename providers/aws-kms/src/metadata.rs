@@ -30,6 +30,10 @@ pub(crate) enum Pair {
 }
 
 impl Pair {
+    /// One of each kind.
+    pub(crate) const ALL: &[Self] =
+        &[Self::Rsa(256), Self::P256, Self::P384, Self::P521, Self::Ed25519];
+
     pub(crate) const fn algorithms(self) -> &'static [SigningAlgorithm] {
         use SigningAlgorithm::*;
         match self {

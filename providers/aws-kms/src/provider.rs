@@ -15,7 +15,7 @@ use bulla::{
     provider::{Availability, Capabilities, Health, KeyInfo, UnwrapPolicy},
 };
 
-use crate::{bound::Bound, builder::AwsKmsBuilder, client::Kms, keys::Keys};
+use crate::{bound::Bound, builder::AwsKmsBuilder, client::Kms, keys::Keys, metadata::Pair};
 
 /// Keys in AWS KMS.
 ///
@@ -36,10 +36,13 @@ impl AwsKms {
         AwsKmsBuilder::new()
     }
 
-    /// What a provider for any keys of AWS KMS can do, but for signing, which is the key's affair.
+    /// What keys of AWS KMS can do, all kinds taken together. What the keys of one provider can do
+    /// is in its [`capabilities`](CryptoProvider::capabilities).
     #[must_use]
-    pub fn capabilities_to_seal() -> Capabilities {
-        crate::seal::capabilities()
+    pub fn capabilities_of_all_keys() -> Capabilities {
+        let mut capabilities = crate::seal::capabilities();
+        capabilities.signing = Pair::ALL.iter().flat_map(|p| p.algorithms()).copied().collect();
+        capabilities
     }
 
     pub(crate) fn new(label: Arc<str>, capabilities: Capabilities, keys: Keys, kms: Kms) -> Self {

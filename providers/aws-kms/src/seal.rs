@@ -17,9 +17,9 @@ const MAX_DIRECT_LEN: usize = 4096;
 /// The most bytes that Decrypt takes.
 const MAX_CIPHERTEXT_LEN: usize = 6144;
 
-/// A data key of 32 bytes comes as 184 bytes. KMS documents no other limit than
-/// [`MAX_CIPHERTEXT_LEN`]; this one leaves room for keys in external key stores, whose ciphertext
-/// has another one inside.
+/// A wrapped data key has 167 bytes in the example of the AWS CLI and 184 typically. KMS documents
+/// no other limit than [`MAX_CIPHERTEXT_LEN`]; this one leaves room for keys in external key stores,
+/// whose ciphertext has another one inside.
 const MAX_WRAPPED_LEN: usize = 512;
 
 // KMS takes a context of 8,192 bytes: the core's limit and the library's own pair are within.

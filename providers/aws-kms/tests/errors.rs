@@ -202,6 +202,27 @@ async fn only_keys_of_32_bytes_come_out() {
     }
 }
 
+/// The answer that the AWS CLI's documentation shows for generate-data-key (Apache-2.0).
+#[tokio::test]
+async fn an_answer_of_the_real_service_is_understood() {
+    const PLAINTEXT: &str = "VdzKNHGzUAzJeRBVY+uUmofUGGiDzyB3+i9fVkh3piw=";
+    const BLOB: &str = "AQEDAHjRYf5WytIc0C857tFSnBaPn2F8DgfmThbJlGfR8P3WlwAAAH4wfAYJKoZIhvcNAQcGoG8w\
+                        bQIBADBoBgkqhkiG9w0BBwEwHgYJYIZIAWUDBAEuMBEEDEFogLqPWZconQhwHAIBEIA7d9AC7Ge\
+                        JJM34njQvg4Wf1d5sw0NIo1MrBqZa+YdhV8MrkBQPeac0ReRVNDt9qleAt+SHgIRF8P0H+7U=";
+    let body = json!({ "KeyId": ONE, "Plaintext": PLAINTEXT, "CiphertextBlob": BLOB });
+    let provider = provider(move |_| ok(&body)).await;
+    let (key, wrapped) = provider.generate_data_key(&context()).await.unwrap();
+    assert_eq!(key.expose()[..3], [0x55, 0xdc, 0xca]);
+    assert_eq!((wrapped.key.id(), wrapped.blob.len()), (ONE, 167));
+}
+
+/// The documentation shows the policy that is tested.
+#[test]
+fn the_readme_has_the_policy() {
+    let readme = include_str!("../README.md");
+    assert!(readme.contains(bulla_aws_kms::LEAST_PRIVILEGE_POLICY));
+}
+
 #[tokio::test]
 async fn wraps_longer_than_announced_are_refused() {
     let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

@@ -12,13 +12,17 @@
 
 mod world;
 
+use std::sync::Arc;
+
 use aws_sdk_kms::types::KeySpec;
 use bulla::{
     CryptoProvider, CryptoProviderExt, DataKeys, ErrorKind, KeyName, KeyUri, OpenScheme, Sealer,
-    Sign, SigningAlgorithm, SigningInput, provider::KeyState,
+    Sign, SigningAlgorithm, SigningInput,
+    provider::KeyState,
+    resilience::{Failover, Resilient},
 };
 use bulla_aws_kms::AwsKms;
-use bulla_testworld::{Ministack, Python};
+use bulla_testworld::{Counter, Ministack, Python};
 use world::{OTHER_REGION, REGION, builder, client, context};
 
 struct World {
@@ -212,4 +216,60 @@ async fn replicas_of_a_multi_region_key_are_one_key() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.message().contains("must be replicated"), "{error}");
     assert!(world.server.log().contains("Ready"));
+}
+
+async fn member(
+    url: &str,
+    region: &'static str,
+    seals: &str,
+    signs: &str,
+) -> Arc<dyn CryptoProvider> {
+    let config = world::config(url, region, "test", "test");
+    let builder = AwsKms::builder().label(region).kms_config(config).region(region);
+    let builder = builder.sealing_key(seals).signing_key(signs);
+    let policy = world::quick().max_attempts(1).breaker_threshold(2).build().unwrap();
+    Arc::new(Resilient::new(Arc::new(builder.build().await.unwrap()), policy))
+}
+
+/// Two regions behind one provider, of which one goes away.
+#[tokio::test]
+async fn one_region_stands_in_for_the_other() {
+    let Some(world) = World::new() else { return };
+    let admin = client(&world.url, REGION);
+    let seals = world::make(&admin, KeySpec::SymmetricDefault, true).await;
+    let signs = world::make(&admin, KeySpec::EccNistP256, true).await;
+    for key in [&seals, &signs] {
+        let call = admin.replicate_key().key_id(key).replica_region(OTHER_REGION);
+        call.send().await.unwrap();
+    }
+    let counter = Counter::start(world.server.port());
+    let first = member(&counter.url(), REGION, &seals, &signs).await;
+    let second = member(&world.url, OTHER_REGION, &seals, &signs).await;
+    let both = Failover::new("both", [first, Arc::clone(&second)]).unwrap();
+    let context = bulla::Context::new().with_key("tenant", "acme").unwrap();
+    let before = both.seal(b"before", &context).await.unwrap();
+    let pinned = both.public_keys().await.unwrap().remove(0);
+    let input = SigningInput::new(SigningAlgorithm::Es256, b"message");
+
+    counter.set_down(true);
+    for _ in 0..5 {
+        assert_eq!(&*both.open(&before, &context).await.unwrap(), b"before");
+    }
+    let during = both.seal(b"during", &context).await.unwrap();
+    let name = both.sealing_key().unwrap();
+    assert_eq!(name.id(), seals);
+    assert!(bulla::Head::split(&during).unwrap().0.header().recipients()[0].key == *name);
+    let signature = both.sign(&pinned, &input).await.unwrap();
+    // Two failures, and then the breaker is open: nobody waits for that region.
+    let failed = counter.total();
+    for _ in 0..5 {
+        both.open(&before, &context).await.unwrap();
+    }
+    assert_eq!(counter.total(), failed);
+
+    counter.set_down(false);
+    let here = builder(&world.url).sealing_key(&seals).signing_key(&signs).build().await.unwrap();
+    assert_eq!(&*here.open(&during, &context).await.unwrap(), b"during");
+    here.verify(&pinned, &input, &signature).unwrap();
+    assert_eq!(&*second.open(&before, &context).await.unwrap(), b"before");
 }
