@@ -54,6 +54,20 @@ pub(crate) const LANES: &[Lane] = &[
     },
 ];
 
+/// Those of the provider, of the command with its keys, and of it beside another provider.
+const AWS_TESTS: &[&str] = &[
+    "conformance",
+    "contexts",
+    "cost",
+    "errors",
+    "iam",
+    "keys",
+    "resilience",
+    "signing",
+    "aws",
+    "two_clouds",
+];
+
 fn fmt(project: &Project) -> Outcome {
     project.cargo(["fmt", "--all", "--check"]).run()
 }
@@ -95,19 +109,15 @@ fn interop(project: &Project) -> Outcome {
         .run()
 }
 
+/// Built with the whole workspace, as the lane `test` does: its features, and so its artifacts.
 fn aws(project: &Project) -> Outcome {
     let python = tools::python(project, "aws", "testworld/aws-requirements.txt")?;
-    for selection in [
-        &["-p", "bulla-aws-kms"][..],
-        &["-p", "bulla-cli", "--test", "aws"],
-        &["-p", "bulla-tests", "--test", "two_clouds"],
-    ] {
-        tests(project, selection)
-            .env("BULLA_AWS_PYTHON", &python)
-            .env("BULLA_REQUIRE_AWS", "1")
-            .run()?;
-    }
-    Ok(())
+    let named = AWS_TESTS.iter().flat_map(|name| ["--test", name]);
+    let selection: Vec<_> = ["--workspace"].into_iter().chain(named).collect();
+    tests(project, &selection)
+        .env("BULLA_AWS_PYTHON", &python)
+        .env("BULLA_REQUIRE_AWS", "1")
+        .run()
 }
 
 /// Tests that need a world of their own.
