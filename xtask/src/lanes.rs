@@ -114,10 +114,7 @@ fn aws(project: &Project) -> Outcome {
     let python = tools::python(project, "aws", "testworld/aws-requirements.txt")?;
     let named = AWS_TESTS.iter().flat_map(|name| ["--test", name]);
     let selection: Vec<_> = ["--workspace"].into_iter().chain(named).collect();
-    tests(project, &selection)
-        .env("BULLA_AWS_PYTHON", &python)
-        .env("BULLA_REQUIRE_AWS", "1")
-        .run()
+    tests(project, &selection).env("BULLA_AWS_PYTHON", &python).env("BULLA_REQUIRE_AWS", "1").run()
 }
 
 /// Tests that need a world of their own.
