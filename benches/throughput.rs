@@ -1,18 +1,19 @@
 //! Streams and values beside raw AES-256-GCM of the same library, on the same buffers.
 #![allow(clippy::expect_used, reason = "a benchmark")]
 
-use std::{hint::black_box, io::Write};
+use std::{hint::black_box, io::Write, sync::Arc};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use bulla::{
-    Context, CryptoProviderExt, Head, Opener, Sealer,
-    stream::{DecryptWriter, EncryptWriter},
+    CachePolicy, Context, CryptoProviderExt, Head, Opener, Sealer,
+    stream::{DecryptWriter, EncryptWriter, Parallel, RangeReader},
 };
 use bulla_conformance::Memory;
+use bytes::Bytes;
 use divan::{Bencher, counter::BytesCount};
 
 const CHUNK: usize = 65_536;
-const STREAM: usize = 64 << 20;
+const STREAM: usize = 256 << 20;
 const VALUES: [usize; 4] = [64, 1024, 65_536, 1 << 20];
 
 fn main() {
@@ -51,7 +52,7 @@ impl Write for Sink {
     }
 }
 
-#[divan::bench(sample_count = 20)]
+#[divan::bench(sample_count = 10)]
 fn stream_encrypt_raw(bencher: Bencher<'_, '_>) {
     let (key, plain, mut out) = (raw(), plaintext(STREAM), vec![0; CHUNK + 16]);
     bencher.counter(BytesCount::new(STREAM)).bench_local(|| {
@@ -65,7 +66,7 @@ fn stream_encrypt_raw(bencher: Bencher<'_, '_>) {
     });
 }
 
-#[divan::bench(sample_count = 20)]
+#[divan::bench(sample_count = 10)]
 fn stream_encrypt_bulla(bencher: Bencher<'_, '_>) {
     let (vault, plain) = (Memory::new("bench"), plaintext(STREAM));
     let sealer = Sealer::new(&vault).expect("a sealer");
@@ -77,7 +78,7 @@ fn stream_encrypt_bulla(bencher: Bencher<'_, '_>) {
     });
 }
 
-#[divan::bench(sample_count = 20)]
+#[divan::bench(sample_count = 10)]
 fn stream_decrypt_raw(bencher: Bencher<'_, '_>) {
     let (key, plain) = (raw(), plaintext(STREAM));
     let mut sealed = Vec::new();
@@ -97,7 +98,7 @@ fn stream_decrypt_raw(bencher: Bencher<'_, '_>) {
     });
 }
 
-#[divan::bench(sample_count = 20)]
+#[divan::bench(sample_count = 10)]
 fn stream_decrypt_bulla(bencher: Bencher<'_, '_>) {
     let (vault, plain) = (Memory::new("bench"), plaintext(STREAM));
     let sealed = block_on(vault.seal(&plain, &Context::new())).expect("seals");
@@ -108,6 +109,45 @@ fn stream_decrypt_bulla(bencher: Bencher<'_, '_>) {
         let mut writer = DecryptWriter::new(opened, Sink(0));
         writer.write_all(chunks).expect("writes");
         black_box(writer.finish().expect("finishes").0)
+    });
+}
+
+#[divan::bench(sample_count = 10)]
+fn stream_encrypt_parallel(bencher: Bencher<'_, '_>) {
+    let (vault, plain) = (Memory::new("bench"), plaintext(STREAM));
+    let sealer = Sealer::new(&vault).expect("a sealer");
+    bencher.counter(BytesCount::new(STREAM)).bench_local(|| {
+        let begun = block_on(sealer.begin(&Context::new())).expect("begins");
+        black_box(Parallel::new().encrypt(begun, &plain[..], Sink(0)).expect("encrypts").0)
+    });
+}
+
+#[divan::bench(sample_count = 10)]
+fn stream_decrypt_parallel(bencher: Bencher<'_, '_>) {
+    let (vault, plain) = (Memory::new("bench"), plaintext(STREAM));
+    let sealed = block_on(vault.seal(&plain, &Context::new())).expect("seals");
+    let opener = Opener::new([&vault]);
+    bencher.counter(BytesCount::new(STREAM)).bench_local(|| {
+        let (head, chunks) = Head::split(&sealed).expect("a head");
+        let opened = block_on(opener.open_head(head, &Context::new())).expect("opens");
+        black_box(Parallel::new().decrypt(opened, chunks, Sink(0)).expect("decrypts").0)
+    });
+}
+
+/// 1,000 ranges of 64 KiB, each of which touches two chunks.
+#[divan::bench(sample_count = 10)]
+fn ranges_bulla(bencher: Bencher<'_, '_>) {
+    let (vault, plain) = (Memory::new("bench"), plaintext(STREAM));
+    let sealed = Bytes::from(block_on(vault.seal(&plain, &Context::new())).expect("seals"));
+    let opener = Opener::new([&vault]);
+    bencher.counter(BytesCount::new(1000 * CHUNK)).bench_local(|| {
+        let (head, _) = Head::split(&sealed).expect("a head");
+        let opened = block_on(opener.open_head(head, &Context::new())).expect("opens");
+        let reader = block_on(RangeReader::new(opened, sealed.clone())).expect("a reader");
+        for i in 0..1000_u64 {
+            let start = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % (STREAM - CHUNK) as u64;
+            black_box(block_on(reader.read(start..start + CHUNK as u64)).expect("reads"));
+        }
     });
 }
 
@@ -126,6 +166,18 @@ fn value_seal_bulla(bencher: Bencher<'_, '_>, len: usize) {
     let (vault, plain) = (Memory::new("bench"), plaintext(len));
     let sealer = Sealer::new(&vault).expect("a sealer");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    bencher
+        .counter(BytesCount::new(len))
+        .bench_local(|| runtime.block_on(sealer.seal(&plain, &Context::new())).expect("seals"));
+}
+
+#[divan::bench(args = VALUES)]
+fn value_seal_cached(bencher: Bencher<'_, '_>, len: usize) {
+    let (vault, plain) = (Arc::new(Memory::new("bench")), plaintext(len));
+    let sealer = Sealer::builder().recipient(vault).cache(CachePolicy::default());
+    let sealer = sealer.build().expect("a sealer");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime");
     bencher
         .counter(BytesCount::new(len))
         .bench_local(|| runtime.block_on(sealer.seal(&plain, &Context::new())).expect("seals"));

@@ -31,7 +31,7 @@ pub(crate) struct Fake {
     pub(crate) fails: Mutex<Option<ErrorKind>>,
     /// Whether `wrap_data_key` wraps another key than it was given.
     pub(crate) swaps: AtomicBool,
-    /// How long an unwrap takes.
+    /// How long it takes to generate or unwrap.
     pub(crate) takes: Mutex<std::time::Duration>,
     pub(crate) closed: AtomicUsize,
     pub(crate) generated: AtomicUsize,
@@ -88,6 +88,17 @@ impl Fake {
         (self.generated.load(Relaxed), self.wrapped.load(Relaxed), self.unwrapped.load(Relaxed))
     }
 
+    async fn take_time(&self) {
+        let takes = *self.takes.lock().unwrap();
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+    }
+
+    pub(crate) fn recover(&self) {
+        *self.fails.lock().unwrap() = None;
+    }
+
     fn check(&self) -> Result<()> {
         match *self.fails.lock().unwrap() {
             Some(kind) => Err(Error::new(kind, "as the test asked")),
@@ -118,6 +129,7 @@ impl Encrypt for Fake {
 impl DataKeys for Fake {
     async fn generate_data_key(&self, context: &EncryptionContext) -> Result<(DataKey, Wrapped)> {
         self.generated.fetch_add(1, Relaxed);
+        self.take_time().await;
         self.check()?;
         let key = DataKey::generate()?;
         let blob = self.kek.wrap_data_key(&key, context)?;
@@ -138,10 +150,7 @@ impl DataKeys for Fake {
         context: &EncryptionContext,
     ) -> Result<DataKey> {
         self.unwrapped.fetch_add(1, Relaxed);
-        let takes = *self.takes.lock().unwrap();
-        if !takes.is_zero() {
-            tokio::time::sleep(takes).await;
-        }
+        self.take_time().await;
         self.check()?;
         self.kek.unwrap_data_key(&wrapped.blob, context)
     }

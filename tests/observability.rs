@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bulla::{
-    Context, CryptoProvider, CryptoProviderExt, DataKeys, EncryptionContext, KeyName,
-    WrapAlgorithm, Wrapped,
+    CachePolicy, Context, CryptoProvider, CryptoProviderExt, DataKeys, EncryptionContext, KeyName,
+    Opener, Sealer, WrapAlgorithm, Wrapped,
     provider::Disabled,
     resilience::{Policy, Resilient},
 };
@@ -56,6 +56,16 @@ fn calls_outcomes_bytes_and_the_breaker_are_counted() {
                 Wrapped { key, version: None, algorithm: WrapAlgorithm::Native, blob: vec![1] };
             off.unwrap_data_key(&record, &none).await.unwrap_err();
             drop(off.health()); // never polled: no call
+
+            let memory = Arc::new(Memory::new("cached"));
+            let policy = CachePolicy::default();
+            let sealer = Sealer::builder().recipient(Arc::clone(&memory)).cache(policy);
+            let sealer = sealer.build().unwrap();
+            let opener = Opener::new([memory]).with_cache(policy);
+            for _ in 0..3 {
+                let sealed = sealer.seal(b"", &Context::new()).await.unwrap();
+                opener.open(&sealed, &Context::new()).await.unwrap();
+            }
         });
     });
     let shown = shown(&snapshotter);
@@ -71,6 +81,10 @@ fn calls_outcomes_bytes_and_the_breaker_are_counted() {
         ("bulla_call_seconds disabled unwrap_data_key", 1.0),
         ("bulla_breaker_state vault", 0.0),
         ("bulla_breaker_state disabled", 0.0),
+        ("bulla_data_key_cache_total seal miss", 1.0),
+        ("bulla_data_key_cache_total seal hit", 2.0),
+        ("bulla_data_key_cache_total open miss", 1.0),
+        ("bulla_data_key_cache_total open hit", 2.0),
         ("bulla_plaintext_bytes_total sealed", 300_000.0),
         ("bulla_plaintext_bytes_total opened", 300_000.0),
     ];

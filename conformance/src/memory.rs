@@ -15,8 +15,8 @@ use bulla::{
     },
 };
 
-/// A provider with one random key that lives as long as it does. For tests: what it wraps can't be
-/// opened once it is gone.
+/// A provider with one key, random unless given. For tests: what a random one wraps can't be opened
+/// once the provider is gone.
 #[derive(Debug)]
 pub struct Memory {
     pub(crate) name: KeyName,
@@ -35,16 +35,26 @@ impl Memory {
     #[must_use]
     #[allow(clippy::expect_used, reason = "for tests, and documented")]
     pub fn new(id: &str) -> Self {
+        let key = DataKey::generate().expect("the system has random numbers");
+        Self::with_key(id, key.expose())
+    }
+
+    /// A provider with this key, which opens what another of the same id and key wrapped.
+    ///
+    /// # Panics
+    /// If the id is empty or longer than 1,024 bytes.
+    #[must_use]
+    #[allow(clippy::expect_used, reason = "for tests, and documented")]
+    pub fn with_key(id: &str, key: &[u8; 32]) -> Self {
         let mut capabilities = Capabilities::none();
         capabilities.direct = ContextBinding::Bound;
         capabilities.max_direct_len = MAX_DIRECT_LEN;
         capabilities.data_keys = ContextBinding::Bound;
         capabilities.max_wrapped_len = 32 + SOFTWARE_WRAP_OVERHEAD;
         capabilities.wrap_authenticates = true;
-        let key = DataKey::generate().expect("the system has random numbers");
         Self {
             name: KeyName::new("memory", id).expect("a key id"),
-            kek: SoftwareKek::from_bytes(key.expose()),
+            kek: SoftwareKek::from_bytes(key),
             capabilities,
             closed: AtomicBool::new(false),
         }

@@ -3,9 +3,11 @@
 use std::{collections::HashMap, fmt, ops::Deref};
 
 use super::{
+    cache::Wanted,
     head::Head,
+    message::Message,
     opener::{OpenedHeader, Opener},
-    sealer::{Message, Sealer},
+    sealer::{Sealer, Source},
     wrapping::{Fresh, MissingRecipient},
 };
 use crate::{
@@ -69,13 +71,16 @@ where
         if items.is_empty() {
             return Ok(SealedBatch { items: Vec::new(), missing: Vec::new() });
         }
-        let message = Message { suite: self.suite(), shared: items.len() > 1, padded: None };
-        let Fresh { data_key, recipients, missing } = self.fresh_data_key(key_context).await?;
+        let bytes = items.iter().map(|item| item.plaintext.len() as u64).sum();
+        let wanted = Wanted { messages: items.len() as u64, bytes };
+        let Source { key, shared } = self.data_key(key_context, wanted).await?;
+        let Fresh { data_key, recipients, missing } = &*key;
+        let message = Message { suite: self.suite(), shared, padded: None };
         let seal = |item: &BatchItem<'_>| {
             let context = Context::from_parts(key_context.clone(), item.item_context.clone())?;
-            message.seal(&data_key, recipients.clone(), &context, item.plaintext)
+            message.seal(data_key, recipients.clone(), &context, item.plaintext)
         };
-        Ok(SealedBatch { items: items.iter().map(seal).collect(), missing })
+        Ok(SealedBatch { items: items.iter().map(seal).collect(), missing: missing.clone() })
     }
 }
 
@@ -109,7 +114,7 @@ where
         let known = match data_keys.get(&call) {
             Some(data_key) => data_key.share(),
             None => {
-                let data_key = self.unwrap(&head).await?;
+                let data_key = self.data_key(&head.header).await?;
                 data_keys.insert(call, data_key.share());
                 data_key
             }

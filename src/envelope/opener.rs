@@ -4,13 +4,14 @@ use std::{fmt, ops::Deref, pin::pin, sync::Arc};
 
 use futures_util::{
     StreamExt,
-    future::{Either, select},
+    future::{BoxFuture, Either, select},
     stream::FuturesUnordered,
 };
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{
+    cache::{CachePolicy, CacheStats, OpeningCache},
     derive::{self, BodyKeys},
     head::Head,
     header::Header,
@@ -32,8 +33,16 @@ use crate::{
 /// tampered, and no other recipient is tried.
 #[derive(Clone, Debug)]
 pub struct Opener<P> {
-    providers: Vec<P>,
+    providers: Arc<[P]>,
     hedging: Option<Arc<Hedging>>,
+    cache: Option<Cache<P>>,
+}
+
+#[derive(Clone, Debug)]
+struct Cache<P> {
+    keys: Arc<OpeningCache>,
+    /// Unwraps in a task, for which the providers must not be borrowed.
+    unwrap: fn(&Opener<P>, Header) -> BoxFuture<'static, Result<DataKey>>,
 }
 
 impl<P> Opener<P>
@@ -43,7 +52,7 @@ where
     /// An opener over these providers.
     #[must_use]
     pub fn new(providers: impl IntoIterator<Item = P>) -> Self {
-        Self { providers: providers.into_iter().collect(), hedging: None }
+        Self { providers: providers.into_iter().collect(), hedging: None, cache: None }
     }
 
     /// Asks a second recipient when the first takes longer than usual. Needs tokio's timer.
@@ -120,14 +129,45 @@ where
         self.open_head_under(head, &all).await
     }
 
+    /// What the cache of data keys has done, if there is one.
+    #[must_use]
+    pub fn cache_stats(&self) -> Option<CacheStats> {
+        self.cache.as_ref().map(|cache| cache.keys.stats())
+    }
+
+    /// Drops all cached data keys, as after a permission was taken away.
+    pub fn clear_cache(&self) {
+        if let Some(cache) = &self.cache {
+            cache.keys.clear();
+        }
+    }
+
     async fn open_head_under(&self, head: Head, all: &EncryptionContext) -> Result<OpenedHeader> {
-        let data_key = self.unwrap(&head).await?;
+        let data_key = self.data_key(&head.header).await?;
         OpenedHeader::check(head, &data_key, all)
     }
 
-    /// The data key, by the first recipient that yields one, after it has checked the header.
+    /// The data key, from the cache if there is one. The header is still to be held against it.
+    pub(super) async fn data_key(&self, header: &Header) -> Result<DataKey> {
+        match &self.cache {
+            None => self.ask_all(header).await,
+            Some(Cache { keys, unwrap }) => {
+                keys.data_key(header, || unwrap(self, header.clone())).await
+            }
+        }
+    }
+
+    /// The data key as a provider unwraps it now, after it has checked the header.
     pub(super) async fn unwrap(&self, head: &Head) -> Result<DataKey> {
-        let mut candidates = self.candidates(&head.header);
+        let data_key = self.ask_all(&head.header).await?;
+        check_tag(&data_key, head)?;
+        Ok(data_key)
+    }
+
+    /// The data key by the first recipient that yields one. If it does not match the header, no
+    /// other recipient is tried.
+    async fn ask_all(&self, header: &Header) -> Result<DataKey> {
+        let mut candidates = self.candidates(header);
         candidates.sort_by_key(|c| c.provider.availability());
         let hedging = self.hedging.as_deref();
         let mut waiting = candidates.iter();
@@ -138,7 +178,7 @@ where
             if running.is_empty() {
                 let Some(next) = waiting.next() else { break };
                 may_hedge = hedging.and_then(|h| h.delay(next.index).map(|delay| (h, delay)));
-                running.push(self.ask(next, head));
+                running.push(self.ask(next, header));
             }
             let hedge = may_hedge.take().filter(|_| waiting.len() > 0);
             let answered = match hedge {
@@ -151,7 +191,7 @@ where
                             if hedging.spend()
                                 && let Some(next) = waiting.next()
                             {
-                                running.push(self.ask(next, head));
+                                running.push(self.ask(next, header));
                             }
                             continue;
                         }
@@ -159,19 +199,16 @@ where
                 }
             };
             match answered {
-                Some(Ok(data_key)) => {
-                    check_tag(&data_key, head)?; // no other recipient is tried
-                    return Ok(data_key);
-                }
+                Some(Ok(data_key)) => return Ok(data_key),
                 Some(Err(error)) => failures.push(error),
                 None => {}
             }
         }
-        Err(summarise(failures, &head.header))
+        Err(summarise(failures, header))
     }
 
     /// Lets one provider unwrap for one recipient.
-    async fn ask(&self, candidate: &Candidate<'_, P::Target>, head: &Head) -> Result<DataKey> {
+    async fn ask(&self, candidate: &Candidate<'_, P::Target>, header: &Header) -> Result<DataKey> {
         let &Candidate { index, provider, recipient } = candidate;
         let label = |error: Error| match error.provider() {
             Some(_) => error,
@@ -182,7 +219,7 @@ where
             hedging.earn();
             (hedging, tokio::time::Instant::now())
         });
-        let data_key = provider.unwrap_data_key(recipient, &head.header.stored).await;
+        let data_key = provider.unwrap_data_key(recipient, &header.stored).await;
         if let (Some((hedging, started)), Ok(_)) = (started, &data_key) {
             hedging.record(index, started.elapsed());
         }
@@ -199,6 +236,32 @@ where
             }
         }
         candidates
+    }
+}
+
+impl<P> Opener<P>
+where
+    P: Deref<Target: CryptoProvider> + Send + Sync + 'static,
+{
+    /// Keeps data keys and uses them again, so that values that share one, or are read again, cost
+    /// one call to a provider. Heads of streams are opened with it too.
+    ///
+    /// The cache belongs to this opener and its clones: keep one. Calls are made by tokio tasks, so
+    /// opening needs a runtime, and a caller who gives up does not end the call that others wait
+    /// for. A [`rewrap`](Self::rewrap) always asks the provider.
+    ///
+    /// # Security
+    /// What is cached opens without the provider, so a permission that is taken away there, or a
+    /// disabled key, takes effect after [`max_age`](super::CachePolicyBuilder::max_age) at most.
+    #[must_use]
+    pub fn with_cache(mut self, policy: CachePolicy) -> Self {
+        let unwrap = |opener: &Self, header: Header| -> BoxFuture<'static, Result<DataKey>> {
+            let providers = Arc::clone(&opener.providers);
+            let opener = Self { providers, hedging: opener.hedging.clone(), cache: None };
+            Box::pin(async move { opener.ask_all(&header).await })
+        };
+        self.cache = Some(Cache { keys: Arc::new(OpeningCache::new(policy)), unwrap });
+        self
     }
 }
 

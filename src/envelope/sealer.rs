@@ -1,19 +1,21 @@
 //! Sealing: one data key, wrapped for every recipient.
 
-use std::{fmt, ops::Deref};
+use std::{ops::Deref, sync::Arc};
+
+use futures_util::future::BoxFuture;
 
 use super::{
-    derive::{self, BodyKeys, Salt},
+    cache::{CachePolicy, CacheStats, Lease, SealingCache, Wanted},
     header::{self, Header, MAX_RECIPIENTS},
+    message::{Message, SealedHeader},
     suite::Suite,
     wrapping::{Fresh, MissingRecipient, WritePolicy, fresh_data_key},
 };
 use crate::{
     context::{Context, EncryptionContext},
     error::{Error, ErrorKind, Operation, Result},
-    key::{DataKey, MAX_WRAPPED_LEN, Wrapped},
+    key::MAX_WRAPPED_LEN,
     provider::{ContextBinding, CryptoProvider},
-    stream::chunk::ChunkSealer,
 };
 
 /// The length to which headers of streams are padded, or a multiple of which: 1 KiB.
@@ -42,11 +44,21 @@ const ROOM_FOR_CONTEXT: usize = 256;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Sealer<P> {
-    recipients: Vec<P>,
+    recipients: Arc<[P]>,
     suite: Suite,
     header_len: u16,
     policy: WritePolicy,
+    cache: Option<Cache<P>>,
 }
+
+#[derive(Clone, Debug)]
+struct Cache<P> {
+    leases: Arc<SealingCache>,
+    make: Make<P>,
+}
+
+/// Makes a data key in a task, for which the recipients must not be borrowed.
+type Make<P> = fn(&Arc<[P]>, WritePolicy, &EncryptionContext) -> BoxFuture<'static, Result<Fresh>>;
 
 impl<P> Sealer<P>
 where
@@ -69,13 +81,15 @@ where
             header_len: None,
             policy: WritePolicy::All,
             require_bound: false,
+            cache: None,
         }
     }
 
     /// Seals a value. The header is as short as it can be.
     ///
-    /// One `generate_data_key` at the first recipient, one `wrap_data_key` at each other. What a
-    /// write policy lets go missing is told by [`seal_and_report`](Self::seal_and_report).
+    /// One `generate_data_key` at the first recipient, one `wrap_data_key` at each other; with a
+    /// [`cache`](SealerBuilder::cache), mostly none. What a write policy lets go missing is told by
+    /// [`seal_and_report`](Self::seal_and_report).
     ///
     /// # Errors
     /// What the providers said; [`InvalidInput`](ErrorKind::InvalidInput) for a context or
@@ -94,15 +108,17 @@ where
         plaintext: &[u8],
         context: &Context,
     ) -> Result<(Vec<u8>, Vec<MissingRecipient>)> {
-        let Fresh { data_key, recipients, missing } = self.fresh_data_key(context.key()).await?;
-        let message = Message { suite: self.suite, shared: false, padded: None };
-        Ok((message.seal(&data_key, recipients, context, plaintext)?, missing))
+        let wanted = Wanted { messages: 1, bytes: plaintext.len() as u64 };
+        let Source { key, shared } = self.data_key(context.key(), wanted).await?;
+        let message = Message { suite: self.suite, shared, padded: None };
+        let sealed = message.seal(&key.data_key, key.recipients.clone(), context, plaintext)?;
+        Ok((sealed, key.missing.clone()))
     }
 
     /// Begins a stream: everything that needs the KMS is done when this returns, and the rest is
     /// local. The header is padded to the sealer's length.
     ///
-    /// A stream always has a data key of its own.
+    /// A stream always has a data key of its own, cache or not.
     ///
     /// # Errors
     /// As for [`seal`](Self::seal).
@@ -121,12 +137,67 @@ where
             && self.recipients.iter().all(|p| header.recipients.iter().any(|r| p.is_current(r)))
     }
 
+    /// What the cache of data keys has done, if there is one.
+    #[must_use]
+    pub fn cache_stats(&self) -> Option<CacheStats> {
+        self.cache.as_ref().map(|cache| cache.leases.stats())
+    }
+
+    /// Drops all cached data keys: what is sealed from here on asks the providers.
+    pub fn clear_cache(&self) {
+        if let Some(cache) = &self.cache {
+            cache.leases.clear();
+        }
+    }
+
     pub(super) fn suite(&self) -> Suite {
         self.suite
     }
 
-    pub(super) async fn fresh_data_key(&self, context: &EncryptionContext) -> Result<Fresh> {
+    /// A data key for values: one that was used before, where there is a cache that it fits into.
+    pub(super) async fn data_key(
+        &self,
+        context: &EncryptionContext,
+        wanted: Wanted,
+    ) -> Result<Source> {
+        match &self.cache {
+            Some(Cache { leases, make }) if leases.admits(wanted) => {
+                let make = || make(&self.recipients, self.policy, context);
+                let lease = leases.reserve(context, wanted, make).await?;
+                Ok(Source { key: Key::Leased(lease), shared: true })
+            }
+            _ => {
+                let fresh = self.fresh_data_key(context).await?;
+                Ok(Source { key: Key::Own(Box::new(fresh)), shared: wanted.messages > 1 })
+            }
+        }
+    }
+
+    async fn fresh_data_key(&self, context: &EncryptionContext) -> Result<Fresh> {
         fresh_data_key(&self.recipients, self.policy, context).await
+    }
+}
+
+/// A data key to seal values with.
+pub(super) struct Source {
+    pub(super) key: Key,
+    /// Whether it serves other messages too.
+    pub(super) shared: bool,
+}
+
+pub(super) enum Key {
+    Own(Box<Fresh>),
+    Leased(Arc<Lease>),
+}
+
+impl Deref for Key {
+    type Target = Fresh;
+
+    fn deref(&self) -> &Fresh {
+        match self {
+            Self::Own(fresh) => fresh,
+            Self::Leased(lease) => &lease.fresh,
+        }
     }
 }
 
@@ -138,6 +209,7 @@ pub struct SealerBuilder<P> {
     header_len: Option<u16>,
     policy: WritePolicy,
     require_bound: bool,
+    cache: Option<(CachePolicy, Make<P>)>,
 }
 
 impl<P> SealerBuilder<P>
@@ -189,7 +261,7 @@ where
     /// [`Unsupported`](ErrorKind::Unsupported) for a provider without data keys or, if that is
     /// required, without a bound context.
     pub fn build(self) -> Result<Sealer<P>> {
-        let Self { recipients, suite, header_len, policy, require_bound } = self;
+        let Self { recipients, suite, header_len, policy, require_bound, cache } = self;
         if !(1..=MAX_RECIPIENTS).contains(&recipients.len()) {
             return Err(at_build(Error::invalid("data is sealed to 1 to 8 recipients")));
         }
@@ -218,7 +290,38 @@ where
             }
         };
         check_fit(needed, header_len).map_err(at_build)?;
-        Ok(Sealer { recipients, suite, header_len, policy })
+        let cache = cache.map(|(policy, make)| {
+            let leases = Arc::new(SealingCache::new(policy));
+            Cache { leases, make }
+        });
+        Ok(Sealer { recipients: recipients.into(), suite, header_len, policy, cache })
+    }
+}
+
+impl<P> SealerBuilder<P>
+where
+    P: Deref<Target: CryptoProvider> + Send + Sync + 'static,
+{
+    /// Uses a data key for many **values** of the same key context, within the limits of the
+    /// policy. Streams go on having one each.
+    ///
+    /// The cache belongs to this sealer and its clones: keep one. Calls are made by tokio tasks, so
+    /// sealing needs a runtime: callers who miss at the same time wait for one call, one who gives
+    /// up ends it for nobody, and before a key ends the next is asked for in the background.
+    ///
+    /// # Security
+    /// Messages of one data key are a cohort, and their headers say so: **whoever may open one of
+    /// them can open all**. A cohort has one key context, so where tenants are kept apart by theirs,
+    /// none of them shares a data key with another. Rotating a key shows in new messages after
+    /// [`max_age`](super::CachePolicyBuilder::max_age) at most.
+    #[must_use]
+    pub fn cache(mut self, policy: CachePolicy) -> Self {
+        let make: Make<P> = |recipients, policy, context| {
+            let (recipients, context) = (Arc::clone(recipients), context.clone());
+            Box::pin(async move { fresh_data_key(&recipients, policy, &context).await })
+        };
+        self.cache = Some((policy, make));
+        self
     }
 }
 
@@ -259,99 +362,4 @@ fn check_fit(needed: usize, header_len: u16) -> Result<()> {
         "the header may need {needed} bytes and {header_len} are set aside; use a longer header, \
          fewer recipients or a shorter key context"
     )))
-}
-
-/// What is the same for every message sealed in one way.
-pub(super) struct Message {
-    pub(super) suite: Suite,
-    /// Flag bit 0: the data key serves other messages too.
-    pub(super) shared: bool,
-    pub(super) padded: Option<u16>,
-}
-
-impl Message {
-    /// Seals a value under a data key that was wrapped for these recipients.
-    pub(super) fn seal(
-        &self,
-        data_key: &DataKey,
-        recipients: Vec<Wrapped>,
-        context: &Context,
-        plaintext: &[u8],
-    ) -> Result<Vec<u8>> {
-        let SealedHeader { mut bytes, mut chunks, .. } =
-            self.begin(data_key, recipients, context)?;
-        let body_len = u64::try_from(plaintext.len())
-            .ok()
-            .and_then(|len| self.suite.sealed_len(len))
-            .and_then(|len| usize::try_from(len).ok())
-            .ok_or_else(|| Error::invalid("the value is too long"))?;
-        let start = bytes.len();
-        bytes.resize(start + body_len, 0);
-        let mut out =
-            bytes.get_mut(start..).unwrap_or_default().chunks_mut(self.suite.sealed_chunk_len());
-        let mut input = plaintext.chunks(self.suite.chunk_len());
-        // One chunk of output for each of input, and an empty one behind a full last chunk.
-        out.try_for_each(|out| chunks.seal(input.next().unwrap_or_default(), out))?;
-        Ok(bytes)
-    }
-
-    fn begin(
-        &self,
-        data_key: &DataKey,
-        recipients: Vec<Wrapped>,
-        context: &Context,
-    ) -> Result<SealedHeader> {
-        self.begin_with_salt(data_key, recipients, context, Salt::random()?)
-    }
-
-    pub(super) fn begin_with_salt(
-        &self,
-        data_key: &DataKey,
-        recipients: Vec<Wrapped>,
-        context: &Context,
-        salt: Salt,
-    ) -> Result<SealedHeader> {
-        let &Self { suite, shared, padded } = self;
-        context.refuse_reserved()?;
-        let mut header = Header::write(suite, shared, context.key().clone(), recipients, padded)?;
-        let x = derive::binding(suite, context.all());
-        let keys = BodyKeys::derive(suite, data_key, &salt, &x)?;
-        let tag = derive::header_tag(data_key, header.untagged(), &salt, &keys.commitment)?;
-        header.set_tag(&tag);
-        let bytes = [header.as_bytes(), &salt.0, &keys.commitment].concat();
-        Ok(SealedHeader { bytes, chunks: ChunkSealer::new(suite, keys), missing: Vec::new() })
-    }
-}
-
-/// The beginning of a message whose data key is in hand: the KMS's part is done.
-///
-/// Hand it to an [`Encryptor`](crate::stream::Encryptor) or one of the adapters in
-/// [`stream`](crate::stream). It serves one message and can't be cloned.
-#[must_use = "an `Encryptor` or an adapter takes it on"]
-pub struct SealedHeader {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) chunks: ChunkSealer,
-    missing: Vec<MissingRecipient>,
-}
-
-impl SealedHeader {
-    /// The recipients that the message lacks: none, unless the write policy is
-    /// [`WritePolicy::AtLeast`].
-    #[must_use]
-    pub fn missing(&self) -> &[MissingRecipient] {
-        &self.missing
-    }
-
-    /// How many bytes the sealed form of `plaintext` bytes will have in all, or `None` past 4 PiB.
-    #[must_use]
-    pub fn sealed_len(&self, plaintext: u64) -> Option<u64> {
-        let body = self.chunks.suite().sealed_len(plaintext)?;
-        body.checked_add(u64::try_from(self.bytes.len()).ok()?)
-    }
-}
-
-impl fmt::Debug for SealedHeader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SealedHeader").field("len", &self.bytes.len()).finish_non_exhaustive()
-    }
 }

@@ -38,6 +38,7 @@ pub struct MissingRecipient {
 }
 
 /// A data key and who can unwrap it.
+#[derive(Debug)]
 pub(super) struct Fresh {
     pub(super) data_key: DataKey,
     pub(super) recipients: Vec<Wrapped>,

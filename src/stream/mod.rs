@@ -6,12 +6,14 @@
 //! | [`std::io`] and [`tokio::io`](::tokio::io) writers | [`EncryptWriter`] | [`DecryptWriter`] |
 //! | a [`Stream`](futures_core::Stream) of [`Bytes`](::bytes::Bytes) | [`EncryptStream`] | [`DecryptStream`] |
 //! | anything that reads at an offset | – | [`RangeReader`] |
+//! | files and other readers and writers, on several threads | [`Parallel`] | [`Parallel`] |
 //! | your own loop | [`Encryptor`] | [`Decryptor`] |
 //!
 //! Each starts from a [`SealedHeader`](crate::SealedHeader) or an
 //! [`OpenedHeader`](crate::OpenedHeader), for which a [`Sealer`](crate::Sealer) or
 //! [`Opener`](crate::Opener) called the KMS, once. From there on everything is local, and memory
-//! is constant: one chunk of plaintext and one of ciphertext.
+//! is constant: one chunk of plaintext and one of ciphertext, but for [`Parallel`], which holds
+//! some megabytes.
 //!
 //! **What ends a message.** Only a clean end of the source (readers, streams) or an explicit
 //! `finish` (writers, engine) writes the last chunk. After an error, a cancellation or a drop, what
@@ -24,6 +26,7 @@ mod decryptor;
 mod encryptor;
 mod engine;
 mod head;
+pub mod parallel;
 mod range;
 mod sync;
 mod tokio;
@@ -34,6 +37,7 @@ pub use self::{
     encryptor::Encryptor,
     engine::{DecryptReader, DecryptWriter, EncryptReader, EncryptWriter, Engine, Reader, Writer},
     head::{read_head, read_head_async},
+    parallel::Parallel,
     range::{RangeReader, ReadAt, read_at_with},
 };
 

@@ -1,7 +1,7 @@
 //! The table of lanes, and the lanes that are a command or two.
 
 use crate::{
-    features, house,
+    features, fuzz, house,
     project::{Outcome, Project, Step},
     readme, tools,
 };
@@ -45,6 +45,12 @@ pub(crate) const LANES: &[Lane] = &[
         about: "the AWS KMS provider, against emulators in Python",
         quick: false,
         run: aws,
+    },
+    Lane {
+        name: "fuzz",
+        about: "every fuzz target, 10 seconds each",
+        quick: false,
+        run: fuzz::lane,
     },
     Lane {
         name: "readme",

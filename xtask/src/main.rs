@@ -7,6 +7,7 @@
 )]
 
 mod features;
+mod fuzz;
 mod house;
 mod lanes;
 mod project;
@@ -21,7 +22,7 @@ use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
 
 use crate::{
     lanes::{LANES, Lane},
-    project::Project,
+    project::{Outcome, Project},
 };
 
 /// The workspace's checks.
@@ -38,6 +39,16 @@ enum Task {
     Test(Selection),
     /// List the lanes
     Lanes,
+    /// Fuzz, on the stable toolchain
+    Fuzz {
+        /// How long each target runs, in seconds
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+
+        /// Only this target; may be given several times
+        #[arg(long, value_name = "NAME")]
+        target: Vec<String>,
+    },
 }
 
 #[derive(Args)]
@@ -70,14 +81,21 @@ fn lane_names() -> PossibleValuesParser {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().task {
-        Task::Test(selection) => match Project::find() {
-            Ok(project) => runner::run(&project, &selection.lanes(), selection.fail_fast),
-            Err(error) => {
-                eprintln!("error: {error}");
-                ExitCode::FAILURE
-            }
-        },
+    run(Cli::parse().task).unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(task: Task) -> Outcome<ExitCode> {
+    Ok(match task {
+        Task::Test(selection) => {
+            runner::run(&Project::find()?, &selection.lanes(), selection.fail_fast)
+        }
+        Task::Fuzz { seconds, target } => {
+            fuzz::run(&Project::find()?, seconds, &target)?;
+            ExitCode::SUCCESS
+        }
         Task::Lanes => {
             for lane in LANES {
                 let quick = if lane.quick { "quick" } else { "" };
@@ -85,7 +103,7 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-    }
+    })
 }
 
 #[cfg(test)]

@@ -126,6 +126,16 @@ impl Step {
         }
     }
 
+    /// Runs the command without printing anything, and gives back what it wrote to stderr.
+    pub(crate) fn read_stderr(mut self) -> Outcome<String> {
+        let output = self.command.output().map_err(|error| self.not_started(&error))?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() {
+            return Ok(said);
+        }
+        Err(format!("`{}` failed ({}): {}", self.line, output.status, said.trim()))
+    }
+
     fn not_started(&self, error: &std::io::Error) -> String {
         format!("`{}` did not start: {error}", self.line)
     }

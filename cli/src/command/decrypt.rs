@@ -7,7 +7,7 @@ use std::{
 
 use bulla::{
     OpenedHeader,
-    stream::{DecryptReader, RangeReader, ReadAt},
+    stream::{DecryptReader, Parallel, RangeReader, ReadAt},
 };
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     output::{Plan, Sink, Target},
     printable::Printable,
     progress::Progress,
-    pump::pump,
+    pump::{is_large, pump, pump_large},
     range::ByteRange,
     say, shown,
 };
@@ -60,8 +60,18 @@ pub(crate) fn run(args: Decrypt, session: &Session) -> Outcome<()> {
 fn whole(header: OpenedHeader, sealed: Sealed, out: &mut Out) -> Outcome<()> {
     // The length counts the head, which is read already; next to a body it does not show.
     let mut progress = Progress::new(sealed.len, out.screen.is_some());
-    let mut reader = DecryptReader::new(header, sealed.reader);
-    pump(&mut reader, &sealed.name, &mut progress, |piece| out.write(piece))
+    let Sealed { reader, name, len, .. } = sealed;
+    if is_large(len) {
+        return pump_large(
+            reader,
+            &name,
+            &mut progress,
+            |piece| out.write(piece),
+            |from, to| Parallel::new().decrypt(header, from, to).map(drop),
+        );
+    }
+    let mut reader = DecryptReader::new(header, reader);
+    pump(&mut reader, &name, &mut progress, |piece| out.write(piece))
 }
 
 /// Opens the chunks that hold the range, and no others.

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bulla::{Context, MissingRecipient, Plaintext, Sealer, stream::EncryptReader};
+use bulla::{
+    Context, MissingRecipient, Plaintext, Sealer,
+    stream::{EncryptReader, Parallel},
+};
 
 use crate::{
     Session,
@@ -18,7 +21,7 @@ use crate::{
     passphrases::Passphrases,
     progress::Progress,
     providers::{Keys, Provider},
-    pump::pump,
+    pump::{is_large, pump, pump_large},
     say,
 };
 
@@ -76,8 +79,14 @@ fn seal(
     let header = session.runtime.block_on(sealer.begin(context))?;
     let missed = header.missing().to_vec();
     let mut progress = Progress::new(len, false);
-    let mut reader = EncryptReader::new(header, file);
-    pump(&mut reader, &name, &mut progress, |piece| sink.write(piece))?;
+    let write = |piece: &[u8]| sink.write(piece);
+    if is_large(len) {
+        pump_large(file, &name, &mut progress, write, |from, to| {
+            Parallel::new().encrypt(header, from, to).map(drop)
+        })?;
+    } else {
+        pump(&mut EncryptReader::new(header, file), &name, &mut progress, write)?;
+    }
     Ok(missed)
 }
 

@@ -1,10 +1,16 @@
 //! `bulla verify`.
 
-use bulla::stream::DecryptReader;
+use bulla::stream::{DecryptReader, Parallel};
 
 use crate::{
-    Session, args::Verify, failure::Outcome, input::Source, opening::Prepared, progress::Progress,
-    pump::pump, stdio,
+    Session,
+    args::Verify,
+    failure::Outcome,
+    input::{Sealed, Source},
+    opening::Prepared,
+    progress::Progress,
+    pump::{is_large, pump, pump_large},
+    stdio,
 };
 
 pub(crate) fn run(args: Verify, session: &Session) -> Outcome<()> {
@@ -13,13 +19,20 @@ pub(crate) fn run(args: Verify, session: &Session) -> Outcome<()> {
     let mut sealed = source.open()?.into_sealed()?;
     let header = opening.open(&mut sealed, &source, session)?;
     let mut progress = Progress::new(sealed.len, false);
-    let mut reader = DecryptReader::new(header, sealed.reader);
+    let Sealed { reader, name, len: sealed_len, .. } = sealed;
     let mut len = 0;
-    // The end comes without an error only where the message ends.
-    pump(&mut reader, &sealed.name, &mut progress, |piece| {
+    let count = |piece: &[u8]| {
         len += piece.len() as u64;
         Ok(())
-    })?;
+    };
+    // The end comes without an error only where the message ends.
+    if is_large(sealed_len) {
+        pump_large(reader, &name, &mut progress, count, |from, to| {
+            Parallel::new().decrypt(header, from, to).map(drop)
+        })?;
+    } else {
+        pump(&mut DecryptReader::new(header, reader), &name, &mut progress, count)?;
+    }
     drop(progress);
-    stdio::print(&format!("{}: verified, {len} bytes of plaintext\n", sealed.name))
+    stdio::print(&format!("{name}: verified, {len} bytes of plaintext\n"))
 }

@@ -55,7 +55,7 @@ impl Config {
         }
     }
 
-    fn parse(path: String, text: &str) -> Outcome<Self> {
+    pub(crate) fn parse(path: String, text: &str) -> Outcome<Self> {
         check::check(&source::Source { path: &path, text })
     }
 

@@ -253,3 +253,37 @@ fn no_provider_for_other_schemes() {
     sandbox.run("encrypt a -o b --key nonsense").expect(2, "key URI: ");
     assert_eq!(sandbox.names(), ["a", "a.bulla"]);
 }
+
+/// From 4 MiB on, several threads do the work. It must not show.
+#[test]
+fn large_files_are_whole_or_not_there() {
+    let sandbox = Sandbox::new();
+    for len in [(4 << 20) - 1, 4 << 20, (6 << 20) + 5] {
+        let plaintext = noise(len);
+        sandbox.write("a", &plaintext);
+        sandbox.ok("encrypt a --force");
+        let verified = format!("a.bulla: verified, {len} bytes of plaintext\n");
+        assert_eq!(sandbox.ok("verify a.bulla"), verified.as_bytes());
+        sandbox.ok("decrypt a.bulla --force");
+        assert!(sandbox.read("a") == plaintext, "{len}");
+    }
+    let sealed = sandbox.read("a.bulla");
+    let head = sealed.len() - ((6 << 20) + 5 + 97 * 16);
+    for (what, bad) in [
+        ("cut behind a chunk", sealed[..head + 70 * (65_536 + 16)].to_vec()),
+        ("cut behind a run", sealed[..head + 64 * (65_536 + 16)].to_vec()),
+        ("longer", [&sealed[..], b"x"].concat()),
+        ("altered", {
+            let mut bad = sealed.clone();
+            bad[5 << 20] ^= 1;
+            bad
+        }),
+    ] {
+        sandbox.write("bad.bulla", &bad);
+        sandbox.run("decrypt bad.bulla").expect(3, "bad.bulla: ");
+        sandbox.run("verify bad.bulla").expect(3, "bad.bulla: ");
+        assert!(!sandbox.path("bad").exists(), "{what}");
+    }
+    let full = sandbox.run("encrypt a -o /dev/full");
+    full.expect(1, "/dev/full: ");
+}

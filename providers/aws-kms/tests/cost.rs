@@ -14,7 +14,8 @@ mod world;
 use std::sync::Arc;
 
 use bulla::{
-    BatchItem, Context, CryptoProvider, CryptoProviderExt, EncryptionContext, ErrorKind, Sealer,
+    BatchItem, CachePolicy, Context, CryptoProvider, CryptoProviderExt, EncryptionContext,
+    ErrorKind, Opener, Sealer,
     resilience::{BreakerState, Resilient},
 };
 use bulla_testworld::{Counter, Ministack, Python};
@@ -71,6 +72,24 @@ async fn a_batch_of_ten_thousand_takes_one_call() {
     let context = Context::new().with_item("row", "9999").unwrap();
     assert_eq!(&*world.provider.open(last, &context).await.unwrap(), b"card");
     assert_eq!(world.counts(), [1, 0, 1]);
+}
+
+/// Ten thousand values, each sealed and opened by itself, through caches on both sides.
+#[tokio::test]
+async fn a_cache_takes_one_call_for_ten_thousand_values() {
+    let Some(world) = World::new().await else { return };
+    let counter = &world.counter;
+    let provider: Arc<dyn CryptoProvider> = Arc::new(world.provider);
+    let sealer = Sealer::builder().recipient(Arc::clone(&provider)).cache(CachePolicy::default());
+    let sealer = sealer.build().unwrap();
+    let opener = Opener::new([provider]).with_cache(CachePolicy::default());
+    for n in 0..10_000 {
+        let context = Context::new().with_key("tenant", "acme").unwrap();
+        let context = context.with_item("row", n.to_string()).unwrap();
+        let sealed = sealer.seal(b"card", &context).await.unwrap();
+        assert_eq!(&*opener.open(&sealed, &context).await.unwrap(), b"card");
+    }
+    assert_eq!((counter.count("GenerateDataKey"), counter.count("Decrypt")), (1, 1));
 }
 
 #[tokio::test]

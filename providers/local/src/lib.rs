@@ -34,6 +34,9 @@
 #![cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 
 mod encoding;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod jwk;
 mod key_type;
 mod material;

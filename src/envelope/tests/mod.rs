@@ -6,8 +6,9 @@ use super::{
     derive::{self, BodyKeys, Salt},
     head::Head,
     header::Header,
+    message::{Message, SealedHeader},
     opener::Opener,
-    sealer::{Message, SealedHeader, Sealer},
+    sealer::Sealer,
     suite::Suite,
 };
 use crate::{
@@ -36,4 +37,16 @@ pub(crate) fn context() -> Context {
 #[track_caller]
 pub(crate) fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
     result.expect_err("this must fail").kind()
+}
+
+/// The beginning of a stream with a salt that is not random.
+pub(crate) fn with_salt(
+    suite: Suite,
+    data_key: &DataKey,
+    recipients: Vec<Wrapped>,
+    context: &Context,
+    salt: [u8; 24],
+) -> SealedHeader {
+    let message = Message { suite, shared: false, padded: Some(1024) };
+    message.begin_with_salt(data_key, recipients, context, Salt(salt)).unwrap()
 }

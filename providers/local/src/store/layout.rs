@@ -187,6 +187,26 @@ pub(crate) fn render<T: Serialize>(value: &T, limit: usize) -> Result<Zeroizing<
     Ok(out)
 }
 
+/// Reads a file as each kind that there is; what is accepted is written and read again.
+#[cfg(fuzzing)]
+pub(crate) fn reread(content: &[u8]) {
+    let path = Path::new("file.json");
+    /// With room for whatever was read.
+    fn written(file: &impl Serialize) -> Vec<u8> {
+        render(file, 1 << 20).map(|text| text.to_vec()).unwrap_or_default()
+    }
+    if let Ok(file) = parse::<KeyFile>(path, content) {
+        assert!(parse::<KeyFile>(path, &written(&file)).is_ok(), "what was written can be read");
+    }
+    if let Ok(file) = parse::<VersionFile<'_>>(path, content) {
+        assert!(parse::<VersionFile<'_>>(path, &written(&file)).is_ok());
+    }
+    if let Ok(file) = parse::<StateFile>(path, content) {
+        assert!(parse::<StateFile>(path, &written(&file)).is_ok());
+        let _ = file.check();
+    }
+}
+
 /// The error for a file that is not as this program wrote it.
 pub(crate) fn damaged(path: &Path, why: &str) -> Error {
     Error::new(

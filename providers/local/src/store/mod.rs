@@ -16,6 +16,8 @@ use bulla::{Error, ErrorKind, Result};
 use etcetera::BaseStrategy;
 
 pub(crate) use entry::Entry;
+#[cfg(fuzzing)]
+pub(crate) use layout::reread;
 pub(crate) use layout::{StateFile, StoredState};
 
 use crate::{

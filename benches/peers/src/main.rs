@@ -1,0 +1,117 @@
+//! bulla beside raw AES-256-GCM of AWS-LC and other crates that seal, on the same buffers, in one
+//! run: `cargo run --release --ignore-rust-version` in this directory prints the tables, and with
+//! `-- --write` puts them and a chart into the README.
+//!
+//! Systems take turns within a round, so that whatever else the machine does falls on all of them;
+//! what is reported is the median of the rounds, and the median of the ratios to raw in each.
+
+mod chart;
+mod measure;
+mod readme;
+mod systems;
+
+use std::{env, process::ExitCode};
+
+use measure::{Table, rounds};
+use systems::{Buffers, age, bulla, kms_aead, raw, tink};
+
+/// The length of the streams.
+const STREAM: usize = 256 << 20;
+
+/// Ranges that are read of one: so many, of 64 KiB, at places that repeat from run to run.
+const RANGES: usize = 1000;
+
+const VALUES: [usize; 4] = [64, 1 << 10, 64 << 10, 1 << 20];
+
+fn main() -> ExitCode {
+    let count = |name: &str, default| {
+        env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let tables =
+        [streams(count("ROUNDS", 9)), ranges(count("ROUNDS", 9)), values(count("ROUNDS", 9))];
+    let text: String = tables.iter().map(Table::markdown).collect();
+    println!("{text}");
+    if env::args().any(|arg| arg == "--write") {
+        if let Err(error) = readme::write(&text).and_then(|()| chart::write(&tables[0])) {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn streams(count: usize) -> Table {
+    let buffers = Buffers::new(STREAM);
+    let columns = ["encrypt", "decrypt"];
+    let (raw, bulla, two) = (
+        raw::Stream::new(&buffers),
+        bulla::Stream::new(&buffers, 1),
+        bulla::Stream::new(&buffers, 2),
+    );
+    let (kms, age, tink) =
+        (kms_aead::Stream::new(&buffers), age::Stream::new(&buffers), tink::Stream::new(&buffers));
+    rounds(
+        "Streams of 256 MiB in memory",
+        &columns,
+        count,
+        STREAM,
+        &mut [
+            ("AES-256-GCM of AWS-LC, bare", &mut |i| raw.run(i, &buffers)),
+            ("bulla", &mut |i| bulla.run(i, &buffers)),
+            ("bulla, 2 threads", &mut |i| two.run(i, &buffers)),
+            ("kms-aead 0.31", &mut |i| kms.run(i, &buffers)),
+            ("age 0.12", &mut |i| age.run(i, &buffers)),
+            ("tink-streaming-aead 0.3", &mut |i| tink.run(i, &buffers)),
+        ],
+    )
+}
+
+fn ranges(count: usize) -> Table {
+    let buffers = Buffers::new(STREAM);
+    let starts = measure::starts(RANGES, STREAM - (64 << 10));
+    let (raw, bulla) = (raw::Stream::new(&buffers), bulla::Ranges::new(&buffers));
+    let (kms, age) = (kms_aead::Stream::new(&buffers), age::Stream::new(&buffers));
+    let bytes = RANGES * (64 << 10);
+    rounds(
+        "1,000 random ranges of 64 KiB of 256 MiB in memory",
+        &["read"],
+        count,
+        bytes,
+        &mut [
+            ("AES-256-GCM of AWS-LC, bare", &mut |_| raw.ranges(&starts)),
+            ("bulla", &mut |_| bulla.run(&starts)),
+            ("kms-aead 0.31", &mut |_| kms.ranges(&starts)),
+            ("age 0.12", &mut |_| age.ranges(&starts)),
+        ],
+    )
+}
+
+fn values(count: usize) -> Table {
+    let columns = [
+        "seal 64 B",
+        "seal 1 KiB",
+        "seal 64 KiB",
+        "seal 1 MiB",
+        "open 64 B",
+        "open 1 KiB",
+        "open 64 KiB",
+        "open 1 MiB",
+    ];
+    let (raw, bulla, cached) =
+        (raw::Values::new(), bulla::Values::new(false), bulla::Values::new(true));
+    let kms = kms_aead::Values::new();
+    let age = age::Values::new();
+    rounds(
+        "Values, each with a data key of its own unless said",
+        &columns,
+        count,
+        0,
+        &mut [
+            ("AES-256-GCM of AWS-LC, bare", &mut |i| raw.run(i)),
+            ("bulla", &mut |i| bulla.run(i)),
+            ("bulla, cached data key", &mut |i| cached.run(i)),
+            ("kms-aead 0.31", &mut |i| kms.run(i)),
+            ("age 0.12", &mut |i| age.run(i)),
+        ],
+    )
+}

@@ -1,0 +1,148 @@
+//! Data keys that seal many values, all to the same recipients and under the same key context.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::{
+    policy::CachePolicy,
+    stats::{CacheStats, Event, Tally},
+    table::{Kept, Table, landed},
+};
+use crate::{context::EncryptionContext, envelope::wrapping::Fresh, error::Result};
+
+/// The data keys of one sealer, and so of one suite and one set of recipients, by key context:
+/// whoever may open one message of a data key may open them all, and so it serves no others.
+#[derive(Debug)]
+pub(in crate::envelope) struct SealingCache {
+    policy: CachePolicy,
+    leases: Arc<Table<EncryptionContext, Lease>>,
+    tally: Tally,
+}
+
+/// A data key and what is left of it.
+#[derive(Debug)]
+pub(in crate::envelope) struct Lease {
+    pub(in crate::envelope) fresh: Fresh,
+    begun: Instant,
+    policy: CachePolicy,
+    used: Mutex<Used>,
+}
+
+#[derive(Debug, Default)]
+struct Used {
+    messages: u64,
+    bytes: u64,
+}
+
+/// What a sealing takes out of a lease, before it is done.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::envelope) struct Wanted {
+    pub(in crate::envelope) messages: u64,
+    pub(in crate::envelope) bytes: u64,
+}
+
+impl SealingCache {
+    pub(in crate::envelope) fn new(policy: CachePolicy) -> Self {
+        let leases = Table::new(policy.capacity);
+        Self { policy, leases, tally: Tally::new("seal") }
+    }
+
+    /// Whether a lease can ever hold this much.
+    pub(in crate::envelope) fn admits(&self, wanted: Wanted) -> bool {
+        wanted.messages <= self.policy.max_messages && wanted.bytes <= self.policy.max_bytes
+    }
+
+    /// A data key out of which `wanted` is reserved; `make` has the providers make one.
+    pub(in crate::envelope) async fn reserve(
+        &self,
+        context: &EncryptionContext,
+        wanted: Wanted,
+        make: impl Fn() -> BoxFuture<'static, Result<Fresh>> + Send + Sync,
+    ) -> Result<Arc<Lease>> {
+        let policy = self.policy;
+        let begin = || -> BoxFuture<'static, Result<Lease>> {
+            let fresh = make();
+            Box::pin(async move { Ok(Lease::new(fresh.await?, policy)) })
+        };
+        let mut waited = false;
+        loop {
+            if let Some(lease) = self.leases.value(context) {
+                if lease.take(wanted) {
+                    if !waited {
+                        self.tally.add(Event::Hit, wanted.messages);
+                    }
+                    let due = lease.is_due();
+                    if due && self.leases.renew(context, policy.renewal_pause(), begin) {
+                        self.tally.add(Event::Renewal, 1);
+                    }
+                    return Ok(lease);
+                }
+                self.leases.remove(context, &lease);
+            }
+            if !waited {
+                self.tally.add(Event::Miss, wanted.messages);
+            }
+            waited = true;
+            let flight = self.leases.fetch(context, begin)?;
+            let lease = landed(flight).await?;
+            if lease.take(wanted) {
+                return Ok(lease);
+            }
+            // Others who waited as well have used it up.
+        }
+    }
+
+    pub(in crate::envelope) fn stats(&self) -> CacheStats {
+        self.tally.stats(self.leases.len())
+    }
+
+    pub(in crate::envelope) fn clear(&self) {
+        self.leases.clear();
+    }
+}
+
+impl Lease {
+    fn new(fresh: Fresh, policy: CachePolicy) -> Self {
+        Self { fresh, begun: Instant::now(), policy, used: Mutex::default() }
+    }
+
+    /// Takes all of `wanted`, or nothing if that is more than is left.
+    fn take(&self, wanted: Wanted) -> bool {
+        if self.begun.elapsed() >= self.policy.max_age {
+            return false;
+        }
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let messages = used.messages.saturating_add(wanted.messages);
+        let bytes = used.bytes.saturating_add(wanted.bytes);
+        if messages > self.policy.max_messages || bytes > self.policy.max_bytes {
+            return false;
+        }
+        *used = Used { messages, bytes };
+        true
+    }
+
+    /// Whether the next one should be fetched, so that nobody has to wait when this one ends.
+    fn is_due(&self) -> bool {
+        let age = self.begun.elapsed();
+        if !self.fresh.missing.is_empty() && age >= self.policy.repair_age() {
+            return true;
+        }
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        age >= self.policy.renewal_age()
+            || used.messages >= nearly(self.policy.max_messages)
+            || used.bytes >= nearly(self.policy.max_bytes)
+    }
+}
+
+/// Four fifths.
+fn nearly(most: u64) -> u64 {
+    most - most / 5
+}
+
+impl Kept for Lease {
+    fn expires(&self) -> Instant {
+        self.begun + self.policy.max_age
+    }
+}
