@@ -183,6 +183,27 @@ fn missing_credentials_are_told() {
     assert_eq!(world.counter.total(), 0);
 }
 
+/// Region and credentials from the files of the AWS CLI, by the profile that the URI names.
+#[test]
+fn profiles_are_those_of_the_aws_cli() {
+    let Some(world) = World::new() else { return };
+    world.sandbox.write("a", "secret");
+    world.sandbox.write(
+        "aws-config",
+        "[profile ada]\nregion = eu-west-1\naws_access_key_id = test\naws_secret_access_key = test\n",
+    );
+    let key = format!("awskms:///alias/orders?profile=ada&endpoint={}", world.counter.url());
+    let run = |args: &str| {
+        let mut command = world.command(args);
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+        end(command.env("AWS_CONFIG_FILE", world.sandbox.path("aws-config")))
+    };
+    run(&format!("encrypt a --key {key}")).expect(0, "");
+    run(&format!("verify a.bulla --key {key}")).expect(0, "");
+    let nobody = key.replace("=ada", "=nobody");
+    run(&format!("encrypt a -o b --key {nobody}")).expect(2, "no AWS region is known");
+}
+
 #[test]
 fn doctor_asks_the_cloud() {
     let Some(world) = World::new() else { return };
