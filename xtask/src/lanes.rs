@@ -91,7 +91,7 @@ fn interop(project: &Project) -> Outcome {
     let python = tools::interop_python(project)?;
     let runner: &[&str] = if tools::has_nextest(project) { &["nextest", "run"] } else { &["test"] };
     project
-        .cargo(runner.iter().chain(&["-p", "bulla-tests", "--test", "interop"]))
+        .cargo(runner.iter().chain(&["-p", "bulla-tests", "-p", "bulla-cli", "--test", "interop"]))
         .env("BULLA_INTEROP_PYTHON", python)
         .env("BULLA_REQUIRE_INTEROP", "1")
         .run()
