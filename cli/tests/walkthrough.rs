@@ -45,7 +45,7 @@ fn the_readmes_walkthroughs_are_as_recorded() {
     let blocks: Vec<_> =
         readme.split(MARK).skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert_eq!(blocks.len(), 2);
-    for (block, commands) in blocks.into_iter().zip([11, 7]) {
+    for (block, commands) in blocks.into_iter().zip([10, 7]) {
         assert_eq!(walk(block), commands);
     }
 }

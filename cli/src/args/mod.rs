@@ -18,7 +18,7 @@ use crate::{context::Pair, range::ByteRange, say};
 ///
 /// Each file has a data key of its own, which is wrapped by one or more keys that are named by
 /// URIs such as local:default. A file that was altered, cut or sealed under another context does
-/// not open.
+/// not open. JSON Web Tokens are signed and verified with such keys too.
 #[derive(Debug, Parser)]
 #[command(name = "bulla", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Cli {

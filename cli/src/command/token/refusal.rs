@@ -39,8 +39,9 @@ pub(super) enum Place {
 
 /// Says what was wrong with the token, or why its keys can't be had.
 pub(super) fn explain(error: &Error, token: &Token, place: &Place) -> Failure {
-    let failure = Failure::from(error.clone()).at(&token.name);
+    let failure = Failure::from(error.clone());
     let Some(reason) = InvalidToken::of(error) else { return failure };
+    let failure = failure.at(&token.name);
     let Ok(read) = decode_unverified(&token.text) else { return failure };
     let failure = match detail(reason, &read) {
         Some(detail) => failure.with(&detail),
@@ -135,6 +136,16 @@ mod tests {
         let many: Vec<_> = (0..9).map(|n| format!("a{n}")).collect();
         assert_eq!(audiences(&json!(many)).unwrap(), "a0, a1, a2, a3, others");
         assert_eq!(audiences(&json!([])), None);
+    }
+
+    #[test]
+    fn an_outage_says_nothing_of_the_token() {
+        let outage = Error::new(bulla::ErrorKind::Unavailable, "the issuer can't be reached");
+        let token = Token { text: "e30.e30.AA".to_owned(), name: "token.jwt".to_owned() };
+        let failure = explain(&outage, &token, &Place::Remote);
+        assert_eq!(failure.code(), 4);
+        assert!(failure.message().ends_with("the issuer can't be reached"));
+        assert!(!failure.message().contains("token.jwt") && failure.hints().is_empty());
     }
 
     #[test]
