@@ -90,6 +90,12 @@ impl Failure {
         self
     }
 
+    /// Adds to the message what is known besides.
+    pub(crate) fn with(mut self, detail: &str) -> Self {
+        self.message = self.message.map(|message| format!("{message}: {detail}"));
+        self
+    }
+
     /// Adds a line on what may help.
     pub(crate) fn hint(mut self, text: impl Into<String>) -> Self {
         self.hints.push(text.into());

@@ -109,7 +109,7 @@ fn deny(project: &Project) -> Outcome {
 
 fn interop(project: &Project) -> Outcome {
     let python = tools::python(project, "interop", "tests/interop/requirements.txt")?;
-    tests(project, &["-p", "bulla-tests", "--test", "interop"])
+    tests(project, &["-p", "bulla-tests", "-p", "bulla-cli", "--test", "interop"])
         .env("BULLA_INTEROP_PYTHON", python)
         .env("BULLA_REQUIRE_INTEROP", "1")
         .run()

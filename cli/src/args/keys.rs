@@ -56,7 +56,7 @@ pub(crate) enum KeysCommand {
 
 /// Makes a key
 ///
-/// Keys of type aes-256 seal and open. The other types sign, for programs that use the library.
+/// Keys of type aes-256 seal and open. The other types sign: see `bulla token`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

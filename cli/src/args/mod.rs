@@ -1,6 +1,7 @@
 //! The command line.
 
 mod keys;
+mod tokens;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -10,13 +11,14 @@ pub(crate) use self::keys::{
     ChangeKey, CreateKey, DestroyKey, ExportKey, ImportKey, KeysCommand, ListKeys, NewPassphrase,
     PublicKey, RotateKey, ShowKey, UseVersion,
 };
+pub(crate) use self::tokens::{InspectToken, Jwks, SignToken, TokenCommand, VerifyToken};
 use crate::{context::Pair, range::ByteRange, say};
 
 /// Seals files with keys that stay in a key store, and opens them again.
 ///
 /// Each file has a data key of its own, which is wrapped by one or more keys that are named by
 /// URIs such as local:default. A file that was altered, cut or sealed under another context does
-/// not open.
+/// not open. JSON Web Tokens are signed and verified with such keys too.
 #[derive(Debug, Parser)]
 #[command(name = "bulla", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
@@ -44,7 +46,8 @@ Exit codes:
   0    done (also if whoever read the output closed the pipe)
   1    failed: a missing or disabled key, an output that exists, a full disk and the like
   2    wrong usage, or a mistake in the configuration
-  3    not opened: not authentic, not sealed data, wrong key, context or passphrase
+  3    not opened: not authentic, not sealed data, wrong key, context or passphrase;
+       a token that is not valid
   4    the provider of the keys is not available; try again later
   130  interrupted";
 
@@ -60,6 +63,13 @@ pub(crate) enum Command {
     /// The store is the directory that BULLA_HOME names, or else `bulla` in your data directory.
     #[command(subcommand, after_help = keys::AFTER_HELP)]
     Keys(KeysCommand),
+    /// Signs, verifies and shows JSON Web Tokens
+    ///
+    /// A token comes from a file or from standard input, and never from an argument, which a shell
+    /// would write to its history.
+    #[command(subcommand, after_help = tokens::AFTER_HELP)]
+    Token(TokenCommand),
+    Jwks(Jwks),
     Doctor(Doctor),
     Completions(Completions),
     Man(Man),

@@ -5,9 +5,11 @@ mod decrypt;
 mod doctor;
 mod encrypt;
 mod inspect;
+mod jwks;
 mod keys;
 mod man;
 mod rewrap;
+mod token;
 mod verify;
 
 use crate::{Session, args::Command, failure::Outcome};
@@ -20,6 +22,8 @@ pub(crate) fn run(command: Command, session: &Session) -> Outcome<()> {
         Command::Inspect(args) => inspect::run(args),
         Command::Rewrap(args) => rewrap::run(args, session),
         Command::Keys(command) => keys::run(command, session),
+        Command::Token(command) => token::run(command, session),
+        Command::Jwks(args) => jwks::run(&args, session),
         Command::Doctor(args) => doctor::run(&args, session),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(args),

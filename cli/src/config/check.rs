@@ -6,11 +6,11 @@ use bulla::{KeyUri, MAX_RECIPIENTS, WritePolicy, resilience::Policy};
 use toml::Spanned;
 
 use super::{
-    Config, Group, Key, duration,
+    Config, Group, Key,
     schema::{self, Table, Write},
     source::Source,
 };
-use crate::{failure::Outcome, shown};
+use crate::{duration, failure::Outcome, shown};
 
 type Policies = BTreeMap<String, Policy>;
 

@@ -1,7 +1,6 @@
 //! The configuration file: names for keys, groups of keys, and resilience policies.
 
 mod check;
-mod duration;
 mod place;
 mod schema;
 mod source;

@@ -32,6 +32,8 @@ pub(crate) struct Keys {
     pub(super) combined: Option<String>,
     /// No key was named and there is no configuration: the default key is made if need be.
     pub(super) make_default: bool,
+    /// No key was named, and these are all that there are: some may be for something else.
+    pub(super) unnamed: bool,
 }
 
 impl Keys {

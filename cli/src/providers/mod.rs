@@ -3,6 +3,7 @@
 mod backends;
 mod keys;
 mod sealing;
+mod signing;
 
 use std::sync::Arc;
 

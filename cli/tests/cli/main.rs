@@ -22,4 +22,5 @@ mod rewrap;
 mod sandbox;
 mod tampering;
 mod terminal;
+mod tokens;
 mod transcripts;

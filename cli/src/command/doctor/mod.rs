@@ -5,7 +5,6 @@ mod report;
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use bulla::KeyUri;
 use bulla_local::{KeyRecord, Store};
 
 use self::report::{Check, Report, Subject};
@@ -32,7 +31,7 @@ pub(crate) fn run(args: &Doctor, session: &Session) -> Outcome<()> {
             let keys = config.keys.keys().filter_map(|name| NamedKey::configured(config, name));
             (keys.collect(), true)
         }
-        Ok(None) => (stored.iter().filter_map(stored_key).collect(), false),
+        Ok(None) => (stored.iter().filter_map(NamedKey::stored).collect(), false),
         Err(_) => (Vec::new(), false),
     };
     if let Ok(store) = store {
@@ -107,13 +106,6 @@ fn store_line(store: &Store, keys: &[KeyRecord]) -> String {
         return format!("{path}: there is none yet; the first key makes it");
     }
     format!("{path}: {}", count(keys.len(), "key", "keys"))
-}
-
-/// A key of the store, by its URI.
-fn stored_key(key: &KeyRecord) -> Option<NamedKey> {
-    let name = key.name.as_deref().unwrap_or(&key.id);
-    let uri: KeyUri = format!("local:{name}").parse().ok()?;
-    Some(NamedKey { name: uri.to_string(), uri, policy: Default::default() })
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {

@@ -168,7 +168,7 @@ fn values() {
         "2:32",
         "`backoff.cap`: x is",
     );
-    refused("[policies.p]\nbreaker = { open-for = \"1h\" }", "2:24", "`breaker.open-for`: 1h is");
+    refused("[policies.p]\nbreaker = { open-for = \"1d\" }", "2:24", "`breaker.open-for`: 1d is");
     // What the values are to each other is the library's to say.
     refused("\n[policies.p]\nmax-attempts = 11", "2:11", "`p`: resilience policy: 11 attempts");
     refused("[policies.p]\ndeadline = \"2s\"", "1:11", "is over the deadline of 2s");

@@ -1,0 +1,285 @@
+//! The command line of `bulla token` and `bulla jwks`.
+
+use std::{path::PathBuf, time::Duration};
+
+use bulla::SigningAlgorithm;
+use clap::{
+    ArgGroup, Args, Subcommand,
+    builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser},
+};
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::PassphraseFiles;
+use crate::duration;
+
+pub(super) const AFTER_HELP: &str = "\
+Examples:
+  bulla keys create id --type p-256
+  bulla token sign --key local:id --iss https://id.example --sub ada --aud orders > token.jwt
+  bulla jwks --key local:id > jwks.json
+  bulla token verify token.jwt --jwks jwks.json --iss https://id.example --aud orders";
+
+/// Longer than any token should last, and short enough that its end has a date.
+const MAX_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+const ALGORITHMS: [SigningAlgorithm; 10] = {
+    use SigningAlgorithm::*;
+    [Rs256, Rs384, Rs512, Ps256, Ps384, Ps512, Es256, Es384, Es512, Ed25519]
+};
+
+/// What Ed25519 was called before RFC 9864.
+const EDDSA: &str = "EdDSA";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    Sign(SignToken),
+    Verify(VerifyToken),
+    Inspect(InspectToken),
+}
+
+/// Signs claims and prints the token
+///
+/// The token has `iat` (now), `exp` (in an hour) and `jti` (128 random bits), and what is given
+/// here. --claim and --claims may give these three as well. A claim that is given twice is refused.
+///
+/// Its `kid` is the key's thumbprint (RFC 7638), as in the sets that `bulla jwks` prints.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla token sign --key local:id --iss https://id.example --sub ada --aud orders
+  bulla token sign --key local:id --iss https://id.example --aud orders --ttl 5m \\
+      --claim scope=read --claim admin:=false --claim 'roles:=[\"clerk\"]'
+  jq -n '{sub: \"ada\"}' | bulla token sign --key local:id --iss https://id.example --claims -")]
+pub(crate) struct SignToken {
+    /// The key that signs, such as local:id, or a name from the configuration
+    #[arg(short, long, value_name = "KEY")]
+    pub(crate) key: String,
+    /// The algorithm, for RSA keys: the others have one [default: RS256]. EdDSA is Ed25519 by its
+    /// older name
+    #[arg(long, value_name = "ALGORITHM", value_parser = algorithm(), hide_possible_values = true)]
+    pub(crate) alg: Option<NamedAlgorithm>,
+    /// Who issues it: `iss`
+    #[arg(long, value_name = "ISSUER", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) iss: Option<String>,
+    /// Whom it is about: `sub`
+    #[arg(long, value_name = "SUBJECT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) sub: Option<String>,
+    /// Whom it is for: `aud`; give it again for more
+    #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) aud: Vec<String>,
+    /// How long it lasts: a whole number and s, m or h, such as 30m [default: 1h]
+    #[arg(long, value_name = "DURATION", value_parser = ttl, allow_hyphen_values = true)]
+    pub(crate) ttl: Option<Duration>,
+    /// One more claim: NAME=TEXT is a string, NAME:=JSON any value; give it again for more
+    #[arg(long = "claim", value_name = "NAME=TEXT|NAME:=JSON")]
+    pub(crate) claim: Vec<ClaimPair>,
+    /// A JSON object with more claims; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) claims: Option<PathBuf>,
+    /// What kind of token it is: `typ` of the header, such as at+jwt (RFC 9068)
+    #[arg(long, default_value = "JWT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) typ: String,
+    /// Call the key this, instead of by its thumbprint; verifiers must know it by that name
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) kid: Option<String>,
+    #[command(flatten)]
+    pub(crate) passphrases: PassphraseFiles,
+}
+
+/// Verifies a token and prints its claims as JSON
+///
+/// The signature must be that of one of the keys, with the key's own algorithm; `exp` must be there
+/// and not have passed, `nbf` and `iat` not be to come; and issuer, audience and type must be those
+/// expected. A check is waived only by its --any option.
+///
+/// The exit code is 3 if the token is not valid, and 4 if the keys can't be had for now: then
+/// nothing is known of the token.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla token verify token.jwt --key local:id --iss https://id.example --aud orders
+  bulla token verify token.jwt --jwks jwks.json --iss https://id.example --aud orders
+  bulla token verify token.jwt --issuer https://id.example --aud orders --typ at+jwt
+  xclip -o | bulla token verify --jwks jwks.json --any-issuer --any-audience | jq .sub")]
+#[command(group(ArgGroup::new("keys").args(["key", "jwks", "issuer"]).required(true)))]
+pub(crate) struct VerifyToken {
+    /// The token; `-` or nothing for standard input
+    pub(crate) file: Option<PathBuf>,
+    /// Verify with this key, such as local:id, or a name from the configuration. No passphrase is
+    /// needed
+    #[arg(short, long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// Verify with the keys of this JWK set
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) jwks: Option<String>,
+    /// Verify with the keys that this issuer publishes (OpenID Connect Discovery), and expect it in
+    /// `iss`
+    #[arg(long, value_name = "URL", conflicts_with = "any_issuer")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) issuer: Option<String>,
+    /// The issuer expected in `iss`; with --issuer it is that URL and may be left out
+    #[arg(long, value_name = "ISSUER", required_unless_present_any = ["any_issuer", "issuer"])]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) iss: Option<String>,
+    /// The audience expected in `aud`, perhaps among others
+    #[arg(long, value_name = "AUDIENCE", required_unless_present = "any_audience")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) aud: Option<String>,
+    /// The type expected in `typ` of the header
+    #[arg(long, default_value = "JWT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) typ: String,
+    /// How far clocks may differ: at most 60s
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
+    pub(crate) leeway: Duration,
+    /// Accept this algorithm only. Of a JWK set, RSA keys without `alg` need it; of --key, RSA keys
+    /// are taken to sign RS256 without it
+    #[arg(long, value_name = "ALGORITHM", value_parser = algorithm(), hide_possible_values = true)]
+    pub(crate) alg: Option<NamedAlgorithm>,
+    /// Accept any issuer, and none: whoever has one of the keys
+    #[arg(long, conflicts_with = "iss")]
+    pub(crate) any_issuer: bool,
+    /// Accept any audience, and none: also tokens that were meant for somebody else
+    #[arg(long, conflicts_with = "aud")]
+    pub(crate) any_audience: bool,
+    /// Accept any type, and none: also an ID token in the place of an access token
+    #[arg(long, conflicts_with = "typ")]
+    pub(crate) any_typ: bool,
+}
+
+/// Shows what a token says, without verifying any of it
+///
+/// Prints a JSON object with `unverified`, `header` and `claims`. Needs no key: anybody could have
+/// written what it shows. Any algorithm is read, `none` included.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla token inspect token.jwt
+  xclip -o | bulla token inspect | jq '.claims.exp | todate'")]
+pub(crate) struct InspectToken {
+    /// The token; `-` or nothing for standard input
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Prints public keys as a JWK set, for whoever verifies tokens
+///
+/// All versions that may verify are in it, active and deprecated, each named by its thumbprint (RFC
+/// 7638). Disabled and destroyed ones are not, and nothing private is. No passphrase is needed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla jwks > jwks.json                              # every key here that signs
+  bulla jwks --key local:id --key local:old-id > jwks.json")]
+pub(crate) struct Jwks {
+    /// A key that signs, such as local:id, or a name from the configuration; give it again for more
+    /// [default: all keys of the configuration that sign, or without one of the local key store]
+    #[arg(short, long = "key", value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
+    /// What RSA keys are said to sign with; the others have one algorithm
+    #[arg(long, value_name = "ALGORITHM", value_parser = rsa_algorithm(), default_value = "RS256")]
+    #[arg(hide_possible_values = true)]
+    pub(crate) alg: NamedAlgorithm,
+}
+
+/// An algorithm, and which of its names was used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NamedAlgorithm {
+    pub(crate) algorithm: SigningAlgorithm,
+    pub(crate) eddsa: bool,
+}
+
+fn algorithm() -> impl TypedValueParser<Value = NamedAlgorithm> {
+    let names = ALGORITHMS.iter().map(|algorithm| algorithm.as_str());
+    PossibleValuesParser::new(names.chain([EDDSA])).map(|name| named(&name))
+}
+
+fn rsa_algorithm() -> impl TypedValueParser<Value = NamedAlgorithm> {
+    let names = ALGORITHMS.iter().map(|algorithm| algorithm.as_str());
+    PossibleValuesParser::new(names.filter(|name| name.starts_with(['R', 'P'])))
+        .map(|name| named(&name))
+}
+
+/// The parsers let known names pass, and no other.
+fn named(name: &str) -> NamedAlgorithm {
+    let known = ALGORITHMS.into_iter().find(|algorithm| algorithm.as_str() == name);
+    NamedAlgorithm { algorithm: known.unwrap_or(SigningAlgorithm::Ed25519), eddsa: name == EDDSA }
+}
+
+fn ttl(text: &str) -> Result<Duration, &'static str> {
+    let ttl = duration::parse(text)?;
+    if ttl < Duration::from_secs(1) {
+        return Err("a token lasts a second or more");
+    }
+    if ttl > MAX_TTL {
+        return Err("a token lasts 100 years or less");
+    }
+    Ok(ttl)
+}
+
+/// A claim by its name.
+#[derive(Clone, Debug)]
+pub(crate) struct ClaimPair {
+    pub(crate) name: String,
+    pub(crate) value: Box<RawValue>,
+}
+
+impl std::str::FromStr for ClaimPair {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, value) = text
+            .split_once('=')
+            .ok_or("a claim is NAME=TEXT, such as scope=read, or NAME:=JSON, such as level:=2")?;
+        let (name, value) = match name.strip_suffix(':') {
+            Some(name) => (name, RawValue::from_string(value.to_owned())),
+            None => (name, to_raw_value(value)),
+        };
+        if name.is_empty() {
+            return Err("the name of the claim is empty");
+        }
+        let value = value.map_err(|_| "what is behind `:=` is no JSON; a string is NAME=TEXT")?;
+        Ok(Self { name: name.to_owned(), value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_text_or_json() {
+        let read = |text: &str| {
+            let claim: ClaimPair = text.parse().unwrap();
+            (claim.name, claim.value.get().to_owned())
+        };
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(read("a=1"), pair("a", "\"1\""));
+        assert_eq!(read("a:=1"), pair("a", "1"));
+        assert_eq!(read("a:=18446744073709551617"), pair("a", "18446744073709551617"));
+        assert_eq!(read("https://x.example/y=b=c"), pair("https://x.example/y", "\"b=c\""));
+        assert_eq!(read("urn:x:={\"b\":[]}"), pair("urn:x", "{\"b\":[]}"));
+        assert_eq!(read("a="), pair("a", "\"\""));
+        assert_eq!(read("a=\"\n"), pair("a", "\"\\\"\\n\""));
+        for bad in ["", "a", "=b", ":=1", "a:=", "a:=b", "a:=1 2", "a:={\"b\":1"] {
+            assert!(bad.parse::<ClaimPair>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_lasts_some_time_and_not_for_ever() {
+        assert_eq!(ttl("1h"), Ok(Duration::from_secs(3600)));
+        assert_eq!(ttl("876000h"), Ok(MAX_TTL));
+        for bad in ["0s", "999ms", "-1s", "876001h", "1", ""] {
+            assert!(ttl(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_algorithm_has_its_name() {
+        for algorithm in ALGORITHMS {
+            let named = named(algorithm.as_str());
+            assert_eq!((named.algorithm, named.eddsa), (algorithm, false));
+        }
+        let old = named(EDDSA);
+        assert_eq!((old.algorithm, old.eddsa), (SigningAlgorithm::Ed25519, true));
+    }
+}

@@ -1,0 +1,60 @@
+//! `bulla token sign`.
+
+use std::sync::Arc;
+
+use bulla::{
+    PublicKey, SigningAlgorithm,
+    jwt::{Jwk, ProviderKeys, Signer},
+};
+
+use super::claims::ClaimSet;
+use crate::{
+    Session,
+    args::SignToken,
+    config::Config,
+    failure::{Failure, Outcome},
+    passphrases::Passphrases,
+    providers::{Keys, Provider},
+    stdio,
+};
+
+/// What RSA keys sign with unless told otherwise: every verifier knows it.
+pub(super) const DEFAULT_RSA: SigningAlgorithm = SigningAlgorithm::Rs256;
+
+pub(super) fn run(args: SignToken, session: &Session) -> Outcome<()> {
+    let config = Config::load(session.config.as_deref())?;
+    let key = Keys::choose(config.as_ref(), std::slice::from_ref(&args.key))?;
+    let claims = ClaimSet::collect(&args)?;
+    let passphrases = Passphrases::new(&args.passphrases.files, &session.cleanup)?;
+    let provider = key.signing_provider(&passphrases, &session.runtime)?;
+    let keys = Arc::new(keys(provider, &args));
+    // A faulty signature can give the key away, and a second one costs this command nothing.
+    let mut signer = Signer::new(keys).with_typ(args.typ).with_verification();
+    if args.alg.is_some_and(|alg| alg.eddsa) {
+        signer = signer.with_eddsa_name();
+    }
+    let token = session.runtime.block_on(signer.sign(&claims)).map_err(Failure::from)?;
+    stdio::print(&format!("{token}\n"))
+}
+
+fn keys(provider: Provider, args: &SignToken) -> ProviderKeys<Provider> {
+    let is_rsa = provider.capabilities().signing.contains(&DEFAULT_RSA);
+    let algorithm = args.alg.map(|alg| alg.algorithm).or(is_rsa.then_some(DEFAULT_RSA));
+    let keys = ProviderKeys::new(provider);
+    let keys = match algorithm {
+        Some(algorithm) => keys.with_algorithm(algorithm),
+        None => keys,
+    };
+    match args.kid.clone() {
+        Some(kid) => keys.with_kid(move |key| name(key, &kid)),
+        None => keys,
+    }
+}
+
+/// Only the version that signs has the name: no two may have the same.
+fn name(key: &PublicKey, kid: &str) -> String {
+    if key.current {
+        return kid.to_owned();
+    }
+    Jwk::from_public_key(key).map_or_else(|_| key.version.to_string(), |jwk| jwk.thumbprint())
+}

@@ -1,0 +1,142 @@
+//! Keys that sign: one to sign with, and the public halves of several to verify with.
+
+use std::collections::BTreeMap;
+
+use bulla::{
+    KeyUri, SigningAlgorithm,
+    jwt::{Jwk, JwkSet, ProviderKeys},
+    provider::KeyState,
+};
+use bulla_local::{ExportFormat, KeyRecord, Store};
+use tokio::runtime::Handle;
+
+use super::{Backends, Keys, NamedKey, Provider, existing, store};
+use crate::{
+    config::Config,
+    failure::{Failure, Outcome},
+    passphrases::Passphrases,
+    shown,
+};
+
+impl Keys {
+    /// The keys named; or else all of the configuration, or without one all of the local store,
+    /// of which those that don't sign are left out.
+    pub(crate) fn choose_to_publish(config: Option<&Config>, texts: &[String]) -> Outcome<Self> {
+        if !texts.is_empty() {
+            return Self::choose(config, texts);
+        }
+        let keys = match config {
+            Some(config) => {
+                let names = config.keys.keys();
+                names.filter_map(|name| NamedKey::configured(config, name)).collect()
+            }
+            None => store()?.keys()?.iter().filter_map(NamedKey::stored).collect(),
+        };
+        Ok(Self { keys, unnamed: true, ..Self::default() })
+    }
+
+    /// The provider of the one key that was named.
+    pub(crate) fn signing_provider(
+        self,
+        passphrases: &Passphrases,
+        runtime: &Handle,
+    ) -> Outcome<Provider> {
+        let Ok([key]) = <[NamedKey; 1]>::try_from(self.keys) else {
+            return Err(Failure::usage("a token is signed with one key, and this is a group"));
+        };
+        let store = store()?;
+        let mut given = BTreeMap::new();
+        if let KeyUri::Local(local) = &key.uri {
+            let record = existing(&store, local.name())?;
+            if record.key_type.seals() {
+                return Err(seals(&key));
+            }
+            given.insert(local.name().to_owned(), passphrases.for_sealing(&record)?);
+        }
+        let provider = runtime.block_on(Backends::new(store, given).open(&key))?;
+        if provider.capabilities().signing.is_empty() {
+            return Err(seals(&key));
+        }
+        Ok(provider)
+    }
+
+    /// The public keys of every version that may verify. RSA keys are said to sign with `rsa`.
+    pub(crate) fn jwk_set(self, rsa: SigningAlgorithm, runtime: &Handle) -> Outcome<JwkSet> {
+        let store = store()?;
+        let backends = Backends::new(store.clone(), BTreeMap::new());
+        let mut all: Vec<Jwk> = Vec::new();
+        for key in &self.keys {
+            let found = match &key.uri {
+                KeyUri::Local(local) => stored(&store, local.name(), rsa)?,
+                _ => asked(&backends, key, rsa, runtime)?,
+            };
+            match found {
+                None if self.unnamed => {}
+                None => return Err(seals(key)),
+                Some(jwks) if jwks.is_empty() && !self.unnamed => {
+                    let message = "has no version that may verify: all are disabled or destroyed";
+                    return Err(Failure::other(message).at(&key.name));
+                }
+                Some(jwks) => {
+                    for jwk in jwks {
+                        // Two names may stand for one key.
+                        if !all.contains(&jwk) {
+                            all.push(jwk);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(JwkSet::new(all)?)
+    }
+}
+
+impl NamedKey {
+    /// A key of the store, by its URI.
+    pub(crate) fn stored(key: &KeyRecord) -> Option<Self> {
+        let name = key.name.as_deref().unwrap_or(&key.id);
+        let uri: KeyUri = format!("local:{name}").parse().ok()?;
+        Some(Self { name: uri.to_string(), uri, policy: Default::default() })
+    }
+}
+
+/// The public keys of a local key, from its files: a passphrase is for what is secret. `None` for a
+/// key that does not sign.
+fn stored(store: &Store, name: &str, rsa: SigningAlgorithm) -> Outcome<Option<Vec<Jwk>>> {
+    let record = existing(store, name)?;
+    if record.key_type.seals() {
+        return Ok(None);
+    }
+    let verifies = |state| matches!(state, KeyState::Active | KeyState::Deprecated);
+    let versions = record.versions.iter().filter(|version| verifies(version.state));
+    let jwks = versions.map(|version| {
+        let pem = store.export_public(&record.id, Some(version.version), ExportFormat::Pem)?;
+        let jwk = Jwk::from_pem(&pem)?;
+        let kid = jwk.thumbprint();
+        let jwk = jwk.with_kid(kid);
+        Ok(if jwk.algorithm().is_none() { jwk.with_algorithm(rsa)? } else { jwk })
+    });
+    jwks.collect::<Outcome<_>>().map(Some)
+}
+
+/// The same of any other key, from its provider.
+fn asked(
+    backends: &Backends,
+    key: &NamedKey,
+    rsa: SigningAlgorithm,
+    runtime: &Handle,
+) -> Outcome<Option<Vec<Jwk>>> {
+    let told = |error| Failure::from(error).at(&shown::token(&key.name));
+    let provider = runtime.block_on(backends.open(key)).map_err(told)?;
+    if provider.capabilities().signing.is_empty() {
+        return Ok(None);
+    }
+    let keys = ProviderKeys::new(provider).with_algorithm(rsa);
+    let set = runtime.block_on(keys.jwk_set()).map_err(told)?;
+    Ok(Some(set.iter().cloned().collect()))
+}
+
+fn seals(key: &NamedKey) -> Failure {
+    Failure::usage(format!("{} seals and does not sign", key.name))
+        .hint("`bulla keys create NAME --type p-256` makes a key that signs")
+}
