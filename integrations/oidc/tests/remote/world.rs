@@ -1,5 +1,4 @@
 //! An issuer in this process: a server that answers as it is told, and counts.
-#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::{
     collections::HashMap,
@@ -18,6 +17,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, Response, header},
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bulla::{
     CryptoProviderExt,
     jwt::{Claims, JwkSet, ProviderKeys, Verifier, VerifierBuilder},
@@ -28,14 +28,14 @@ use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
 
 /// The keys of an issuer, in a store of their own.
-pub struct Issuer {
+pub(crate) struct Issuer {
     _dir: tempfile::TempDir,
-    pub store: Store,
+    pub(crate) store: Store,
     vault: Local,
 }
 
 impl Issuer {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::at(dir.path().join("store"));
         store.create_key("k", KeyType::P256, &Protection::None).unwrap();
@@ -43,45 +43,34 @@ impl Issuer {
         Self { _dir: dir, store, vault }
     }
 
-    pub async fn set(&self) -> JwkSet {
+    pub(crate) async fn set(&self) -> JwkSet {
         (*ProviderKeys::new(&self.vault).jwk_set().await.unwrap()).clone()
     }
 
-    pub async fn token(&self) -> String {
+    pub(crate) async fn token(&self) -> String {
         let claims = Claims::new().unwrap().with_issuer("us").with_audience("them");
         self.vault.sign_jwt(&claims).await.unwrap()
     }
 
-    pub fn rotate(&self) {
-        self.store.rotate_key("k", None).unwrap();
+    pub(crate) fn rotate(&self) {
+        self.store.rotate("k", &Protection::None).unwrap();
         self.vault.reload().unwrap();
     }
 }
 
-pub fn expected() -> VerifierBuilder {
+pub(crate) fn expected() -> VerifierBuilder {
     Verifier::builder().issuer("us").audience("them").typ("JWT")
 }
 
 /// A token of a key that nobody has.
-pub fn unknown(kid: &str) -> String {
-    use std::fmt::Write;
+pub(crate) fn unknown(kid: &str) -> String {
     let header = format!(r#"{{"alg":"ES256","typ":"JWT","kid":"{kid}"}}"#);
-    let mut text = String::new();
-    // Base64url by hand: the alphabet's first 62 characters are digits and letters.
-    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    for chunk in header.as_bytes().chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
-            << (8 * (3 - chunk.len()));
-        for n in 0..=chunk.len() {
-            let at = (bits >> (18 - 6 * n) & 63) as usize;
-            write!(text, "{}", char::from(alphabet[at])).unwrap();
-        }
-    }
+    let text = URL_SAFE_NO_PAD.encode(header);
     format!("{text}.e30.{}", "A".repeat(86))
 }
 
 #[derive(Clone)]
-pub enum Content {
+pub(crate) enum Content {
     Whole(String),
     /// So many bytes of white space, in chunks, without a length.
     Chunked(usize),
@@ -90,29 +79,29 @@ pub enum Content {
 }
 
 #[derive(Clone)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
-    pub content: Content,
-    pub delay: Duration,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) content: Content,
+    pub(crate) delay: Duration,
 }
 
 impl Reply {
-    pub fn json(body: impl Into<String>) -> Self {
+    pub(crate) fn json(body: impl Into<String>) -> Self {
         let content = Content::Whole(body.into());
         Self { status: 200, headers: Vec::new(), content, delay: Duration::ZERO }
     }
 
-    pub fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self { status, ..Self::json("") }
     }
 
-    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    pub fn after(mut self, delay: Duration) -> Self {
+    pub(crate) fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
@@ -128,17 +117,17 @@ struct Shared {
     seen: Mutex<Vec<(String, HeaderMap)>>,
 }
 
-pub struct Server {
-    pub at: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) at: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Server {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::on((Ipv4Addr::LOCALHOST, 0).into()).await
     }
 
-    pub async fn on(at: SocketAddr) -> Self {
+    pub(crate) async fn on(at: SocketAddr) -> Self {
         let listener = TcpListener::bind(at).await.unwrap();
         let at = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
@@ -147,31 +136,31 @@ impl Server {
         Self { at, shared }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.at)
     }
 
-    pub fn reply(&self, path: &str, reply: Reply) {
+    pub(crate) fn reply(&self, path: &str, reply: Reply) {
         self.shared.replies.lock().unwrap().insert(path.to_owned(), reply);
     }
 
-    pub async fn publish(&self, issuer: &Issuer) {
+    pub(crate) async fn publish(&self, issuer: &Issuer) {
         self.reply("/keys", Reply::json(issuer.set().await.to_json()));
     }
 
     /// How often a path was asked for.
-    pub fn count(&self, path: &str) -> usize {
+    pub(crate) fn count(&self, path: &str) -> usize {
         self.shared.seen.lock().unwrap().iter().filter(|(p, _)| p == path).count()
     }
 
     /// The headers of the last request for a path.
-    pub fn last(&self, path: &str) -> HeaderMap {
+    pub(crate) fn last(&self, path: &str) -> HeaderMap {
         let seen = self.shared.seen.lock().unwrap();
         seen.iter().rev().find(|(p, _)| p == path).unwrap().1.clone()
     }
 
     /// Waits for a path to be asked for so often, which background work does in its own time.
-    pub async fn asked(&self, path: &str, times: usize) {
+    pub(crate) async fn asked(&self, path: &str, times: usize) {
         for _ in 0..500 {
             if self.count(path) >= times {
                 return;
@@ -214,51 +203,51 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
 
 /// A clock that is set forward by hand.
 #[derive(Clone)]
-pub struct Time {
+pub(crate) struct Time {
     begun: Instant,
     millis: Arc<AtomicU64>,
 }
 
 impl Time {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { begun: Instant::now(), millis: Arc::default() }
     }
 
-    pub fn advance(&self, by: Duration) {
+    pub(crate) fn advance(&self, by: Duration) {
         self.millis.fetch_add(u64::try_from(by.as_millis()).unwrap(), SeqCst);
     }
 
-    pub fn give(&self, builder: RemoteKeysBuilder) -> RemoteKeysBuilder {
+    pub(crate) fn give(&self, builder: RemoteKeysBuilder) -> RemoteKeysBuilder {
         let Self { begun, millis } = self.clone();
         builder.clock(move || begun + Duration::from_millis(millis.load(SeqCst)))
     }
 }
 
 /// A server with an issuer's keys, and a source that asks it.
-pub struct World {
-    pub issuer: Issuer,
-    pub server: Server,
-    pub time: Time,
-    pub keys: RemoteKeys,
-    pub verifier: Verifier,
+pub(crate) struct World {
+    pub(crate) issuer: Issuer,
+    pub(crate) server: Server,
+    pub(crate) time: Time,
+    pub(crate) keys: RemoteKeys,
+    pub(crate) verifier: Verifier,
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|builder| builder).await
     }
 
-    pub async fn with(change: impl FnOnce(RemoteKeysBuilder) -> RemoteKeysBuilder) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(RemoteKeysBuilder) -> RemoteKeysBuilder) -> Self {
         let (issuer, server, time) = (Issuer::new(), Server::new().await, Time::new());
         server.publish(&issuer).await;
         let keys = change(time.give(RemoteKeys::jwks(server.url("/keys")))).build().unwrap();
         Self { issuer, server, time, keys, verifier: expected().build().unwrap() }
     }
 
-    pub async fn verify(&self, token: &str) -> bulla::Result<()> {
+    pub(crate) async fn verify(&self, token: &str) -> bulla::Result<()> {
         self.verifier.verify::<Claims>(token, &self.keys).await.map(drop)
     }
 }
 
-pub const MINUTE: Duration = Duration::from_secs(60);
-pub const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
