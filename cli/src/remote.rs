@@ -1,11 +1,9 @@
 //! Keys to verify with that others publish: as a JWK set at a URL, or as an issuer.
 
 use bulla::jwt::KeySource;
+use bulla_oidc::RemoteKeys;
 
-use crate::{
-    failure::{Failure, Outcome},
-    shown,
-};
+use crate::failure::Outcome;
 
 /// Where they are published.
 #[derive(Clone, Copy, Debug)]
@@ -26,17 +24,16 @@ impl<'a> Remote<'a> {
             .then_some(Self::JwkSet(text))
     }
 
-    /// The source that fetches them.
+    /// The source that fetches them: once, since a run verifies one token.
     ///
     /// # Errors
-    /// In a build that fetches nothing.
+    /// For a URL that nothing is fetched from.
     pub(crate) fn source(self) -> Outcome<Box<dyn KeySource>> {
-        let what = match self {
-            Self::JwkSet(url) => format!("the JWK set {}", shown::token(url)),
-            Self::Issuer(url) => format!("the keys of {}", shown::token(url)),
+        let builder = match self {
+            Self::JwkSet(url) => RemoteKeys::jwks(url),
+            Self::Issuer(url) => RemoteKeys::discover(url),
         };
-        Err(Failure::usage(format!("this build of bulla can't fetch {what}"))
-            .hint("fetch the set by other means, and give its file with --jwks"))
+        Ok(Box::new(builder.build()?))
     }
 }
 

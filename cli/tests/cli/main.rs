@@ -13,6 +13,7 @@ mod files;
 mod groups;
 mod inspect;
 mod interrupt;
+mod issuers;
 mod keys;
 mod manual;
 mod passphrase;

@@ -1,0 +1,102 @@
+//! What the headers of an answer say about time (RFC 9111, sections 4.2 and 5; RFC 9110, section
+//! 10.2.3).
+
+use std::time::Duration;
+
+use reqwest::header::{AGE, CACHE_CONTROL, HeaderMap, HeaderValue, RETRY_AFTER};
+
+/// For how long the answer may be kept: nothing if it does not say, zero if it says that it may not,
+/// or says something that can't be understood.
+///
+/// `s-maxage` is for shared caches, which this is not.
+pub(crate) fn max_age(headers: &HeaderMap) -> Option<Duration> {
+    let directives = headers.get_all(CACHE_CONTROL).iter().flat_map(|value| {
+        // What is not text counts as `no-store`.
+        value.to_str().unwrap_or("no-store").split(',')
+    });
+    directives.filter_map(of_directive).min()
+}
+
+/// How long the answer has already been kept by others.
+pub(crate) fn age(headers: &HeaderMap) -> Duration {
+    headers.get(AGE).and_then(seconds).unwrap_or_default()
+}
+
+/// How long the server asks to wait, if it says so in seconds; dates are not read.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER).and_then(seconds)
+}
+
+fn of_directive(directive: &str) -> Option<Duration> {
+    let (name, value) = match directive.split_once('=') {
+        Some((name, value)) => (name.trim(), value.trim()),
+        None => (directive.trim(), ""),
+    };
+    if name.eq_ignore_ascii_case("no-store") || name.eq_ignore_ascii_case("no-cache") {
+        return Some(Duration::ZERO);
+    }
+    name.eq_ignore_ascii_case("max-age")
+        .then(|| delta(value.trim_matches('"')).unwrap_or(Duration::ZERO))
+}
+
+fn seconds(value: &HeaderValue) -> Option<Duration> {
+    delta(value.to_str().ok()?.trim())
+}
+
+/// Delta-seconds; more than fits is a very long time (RFC 9111, section 1.2.2).
+fn delta(text: &str) -> Option<Duration> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[&'static str]) -> HeaderMap {
+        let values = values.iter().map(|v| (CACHE_CONTROL, HeaderValue::from_static(v)));
+        let mut headers = HeaderMap::new();
+        values.for_each(|(name, value)| drop(headers.append(name, value)));
+        headers
+    }
+
+    #[test]
+    fn max_age_is_what_is_said_or_less() {
+        let seconds = |n| Some(Duration::from_secs(n));
+        for (values, expected) in [
+            (&[][..], None),
+            (&["public, must-revalidate"], None),
+            (&["s-maxage=60"], None),
+            (&["x-max-age=60"], None),
+            (&["max-age=60"], seconds(60)),
+            (&["public, MAX-AGE=\"60\" , immutable"], seconds(60)),
+            (&["max-age=60, max-age=30"], seconds(30)),
+            (&["max-age=60", "max-age=30"], seconds(30)),
+            (&["max-age=60, no-cache"], seconds(0)),
+            (&["max-age=60", "No-Store"], seconds(0)),
+            (&["no-cache=\"set-cookie\""], seconds(0)),
+            (&["max-age"], seconds(0)),
+            (&["max-age=-1"], seconds(0)),
+            (&["max-age=1.5"], seconds(0)),
+            (&["max-age=99999999999999999999999"], seconds(u64::from(u32::MAX))),
+        ] {
+            assert_eq!(max_age(&headers(values)), expected, "{values:?}");
+        }
+        let mut odd = HeaderMap::new();
+        odd.append(CACHE_CONTROL, HeaderValue::from_bytes(b"max-age=60\xff").unwrap());
+        assert_eq!(max_age(&odd), seconds(0));
+    }
+
+    #[test]
+    fn ages_and_waits_are_seconds() {
+        let mut headers = HeaderMap::new();
+        assert_eq!((age(&headers), retry_after(&headers)), (Duration::ZERO, None));
+        headers.insert(AGE, HeaderValue::from_static("7"));
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("9"));
+        let (seven, nine) = (Duration::from_secs(7), Duration::from_secs(9));
+        assert_eq!((age(&headers), retry_after(&headers)), (seven, Some(nine)));
+        headers.insert(AGE, HeaderValue::from_static("x"));
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("Sat, 21 Nov 2026 10:00:00 GMT"));
+        assert_eq!((age(&headers), retry_after(&headers)), (Duration::ZERO, None));
+    }
+}

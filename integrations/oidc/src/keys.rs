@@ -1,0 +1,256 @@
+//! The keys of an issuer, kept and renewed.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use bulla::{
+    Error, ErrorKind, Result,
+    jwt::{JwkSet, KeySource},
+};
+use tokio::{runtime::Handle, sync::watch};
+
+use crate::{
+    builder::RemoteKeysBuilder,
+    fetch::Fetcher,
+    observe::abandoned,
+    origin::Origin,
+    state::{Ended, Flight, Keys, State},
+};
+
+/// Keys that an issuer publishes, for a [`Verifier`](bulla::jwt::Verifier). Cheap to clone; clones
+/// share what is kept.
+///
+/// Whoever needs keys that are being fetched waits for that one answer, and may give up without
+/// ending it for others. Fresh keys are read without a lock. Fetches are tasks, so it needs tokio.
+#[derive(Clone)]
+pub struct RemoteKeys(Arc<Inner>);
+
+struct Inner {
+    origin: Origin,
+    fetcher: Fetcher,
+    kept: ArcSwapOption<Keys>,
+    state: Mutex<State>,
+}
+
+impl RemoteKeys {
+    /// Keys at this address: a JWK set of at most 256 KiB.
+    pub fn jwks(url: impl Into<String>) -> RemoteKeysBuilder {
+        RemoteKeysBuilder::address(url.into())
+    }
+
+    /// Keys of this issuer, at the address that its metadata states. The identifier is the one in
+    /// the metadata to the byte, and behind it is `/.well-known/openid-configuration`.
+    pub fn discover(issuer: impl Into<String>) -> RemoteKeysBuilder {
+        RemoteKeysBuilder::issuer(issuer.into())
+    }
+
+    pub(crate) fn new(origin: Origin, fetcher: Fetcher) -> Self {
+        let state = Mutex::new(State::new());
+        Self(Arc::new(Inner { origin, fetcher, kept: ArcSwapOption::empty(), state }))
+    }
+
+    /// Fetches the keys now, or joins who is doing so, even shortly after a failure: at the start of
+    /// a process, for a health check, or when the issuer is known to have changed its keys.
+    ///
+    /// # Errors
+    /// Why they could not be fetched (see the [crate's](crate#errors) documentation). Keys at hand
+    /// stay as they are.
+    pub async fn refresh(&self) -> Result<()> {
+        let flight = self.0.fetch(&mut self.0.lock(), false)?;
+        landed(flight).await.map(drop)
+    }
+
+    /// Forgets keys and metadata: the next verification fetches them. For a key that leaked, once
+    /// the issuer has withdrawn it. Keys that are under way are not kept.
+    pub fn invalidate(&self) {
+        let mut state = self.0.lock();
+        state.forget();
+        self.0.kept.store(None);
+        self.0.origin.forget();
+    }
+
+    /// The keys at hand and whether they are fresh, without asking anybody.
+    #[must_use]
+    pub fn at_hand(&self) -> Option<(Arc<JwkSet>, bool)> {
+        let now = (self.0.fetcher.clock)();
+        let kept = self.0.usable(now)?;
+        let fresh = kept.is_fresh(now);
+        Some((Arc::clone(&kept.value), fresh))
+    }
+}
+
+#[async_trait]
+impl KeySource for RemoteKeys {
+    async fn keys(&self, kid: Option<&str>) -> Result<Arc<JwkSet>> {
+        let uses = &self.0.fetcher.telemetry.uses;
+        let result = self.0.keys(kid).await;
+        let (counter, result) = match result {
+            Ok(Use::Hit(kept)) => (&uses.hit, Ok(kept)),
+            Ok(Use::Fetched(kept)) => (&uses.fetched, Ok(kept)),
+            Ok(Use::Stale(kept)) => (&uses.stale, Ok(kept)),
+            Ok(Use::Unknown(kept)) => (&uses.unknown, Ok(kept)),
+            Err(error) => (&uses.failed, Err(error)),
+        };
+        counter.increment(1);
+        result.map(|kept| Arc::clone(&kept.value))
+    }
+}
+
+/// How keys were come by.
+enum Use {
+    Hit(Arc<Keys>),
+    Fetched(Arc<Keys>),
+    Stale(Arc<Keys>),
+    Unknown(Arc<Keys>),
+}
+
+impl Inner {
+    async fn keys(self: &Arc<Self>, kid: Option<&str>) -> Result<Use> {
+        let now = (self.fetcher.clock)();
+        let Some(kept) = self.usable(now) else {
+            return self.wait(now).await.map(Use::Fetched);
+        };
+        if let Some(kid) = kid.filter(|kid| kept.value.find(kid).is_none()) {
+            return self.search(kept, kid, now).await;
+        }
+        if !kept.is_fresh(now) {
+            return self.renewed(kept, now).await;
+        }
+        if kept.is_due(now) {
+            let mut state = self.lock();
+            if state.paused(now).is_none() {
+                // Nobody waits for it. Without a runtime, whoever finds them expired is told.
+                let _ = self.fetch(&mut state, false);
+            }
+        }
+        Ok(Use::Hit(kept))
+    }
+
+    /// No keys: waits for them, unless that has just failed.
+    async fn wait(self: &Arc<Self>, now: Instant) -> Result<Arc<Keys>> {
+        let flight = {
+            let mut state = self.lock();
+            match (state.join(false), state.paused(now)) {
+                (Some(flight), _) => flight,
+                (None, Some(error)) => return Err(error.clone()),
+                (None, None) => self.fetch(&mut state, false)?,
+            }
+        };
+        landed(flight).await
+    }
+
+    /// Keys past their time to live. The first to find them so waits for others; in an outage that
+    /// is known, nobody does.
+    async fn renewed(self: &Arc<Self>, kept: Arc<Keys>, now: Instant) -> Result<Use> {
+        let flight = {
+            let mut state = self.lock();
+            if state.is_failing() {
+                if state.paused(now).is_none() {
+                    let _ = self.fetch(&mut state, false);
+                }
+                return Ok(Use::Stale(kept));
+            }
+            self.fetch(&mut state, false)?
+        };
+        match landed(flight).await {
+            Ok(kept) => Ok(Use::Fetched(kept)),
+            Err(error) => match self.usable((self.fetcher.clock)()) {
+                Some(kept) => Ok(Use::Stale(kept)),
+                None => Err(error),
+            },
+        }
+    }
+
+    /// Keys without the one that is wanted: asks, unless that was done lately.
+    async fn search(self: &Arc<Self>, kept: Arc<Keys>, kid: &str, now: Instant) -> Result<Use> {
+        let policy = &self.fetcher.policy;
+        let flight = {
+            let mut state = self.lock();
+            match (state.join(true), state.paused(now)) {
+                (Some(flight), _) => flight,
+                // Of an id that is not known, nobody can tell in an outage whether there is such a key.
+                (None, Some(error)) => return Err(error.clone()),
+                (None, None) => {
+                    if kept.is_fresh(now) && state.is_unknown(kid, now, policy.cooldown) {
+                        return Ok(Use::Unknown(kept));
+                    }
+                    self.fetch(&mut state, true)?
+                }
+            }
+        };
+        let found = landed(flight).await?;
+        if found.value.find(kid).is_none() {
+            self.lock().not_found(kid, now + policy.unknown_for());
+        }
+        Ok(Use::Fetched(found))
+    }
+
+    /// The keys at hand, if they may be used, be it as stale ones.
+    fn usable(&self, now: Instant) -> Option<Arc<Keys>> {
+        let stale = self.fetcher.policy.stale;
+        self.kept.load().as_ref().filter(|kept| kept.is_usable(now, stale)).map(Arc::clone)
+    }
+
+    /// Joins the fetch under way, or begins one.
+    fn fetch(self: &Arc<Self>, state: &mut State, search: bool) -> Result<Flight> {
+        if let Some(flight) = state.join(search) {
+            return Ok(flight);
+        }
+        let runtime = Handle::try_current().map_err(|_| {
+            Error::new(ErrorKind::InvalidInput, "keys are fetched by tasks: it needs tokio")
+        })?;
+        let (done, flight) = watch::channel(None);
+        let number = state.begin(flight.clone(), search);
+        let this = Arc::clone(self);
+        runtime.spawn(async move {
+            let known = this.kept.load_full();
+            let result = this.origin.keys(&this.fetcher, known.as_deref(), search).await;
+            let result = this.land(number, result.map(Arc::new));
+            done.send_replace(Some(result));
+        });
+        Ok(flight)
+    }
+
+    fn land(&self, number: u64, result: Result<Arc<Keys>>) -> Result<Arc<Keys>> {
+        let Fetcher { clock, policy, telemetry, .. } = &self.fetcher;
+        let now = clock();
+        let mut state = self.lock();
+        let ended = state.end(number, &result, now, policy);
+        if let (Ok(keys), false) = (&result, ended == Ended::Forgotten) {
+            self.kept.store(Some(Arc::clone(keys)));
+        }
+        drop(state);
+        match (ended, &result) {
+            (Ended::Recovered, _) => telemetry.recovered(),
+            (Ended::Failed, Err(error)) => {
+                let age = self.kept.load().as_ref().map(|kept| kept.age(now));
+                telemetry.not_renewed("jwks", error, age);
+            }
+            _ => {}
+        }
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn landed(mut flight: Flight) -> Result<Arc<Keys>> {
+    let result = flight.wait_for(Option::is_some).await.ok().and_then(|result| result.clone());
+    result.unwrap_or_else(|| Err(abandoned()))
+}
+
+impl fmt::Debug for RemoteKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteKeys")
+            .field("address", &self.0.origin.configured().as_str())
+            .field("policy", &self.0.fetcher.policy)
+            .finish_non_exhaustive()
+    }
+}
