@@ -21,6 +21,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Fake {
     pub(crate) name: KeyName,
+    /// Other names of the same key.
+    pub(crate) replicas: Vec<KeyName>,
     pub(crate) kek: SoftwareKek,
     pub(crate) capabilities: Capabilities,
     pub(crate) policy: UnwrapPolicy,
@@ -48,6 +50,7 @@ impl Fake {
         let seed = id.bytes().next().unwrap_or(0);
         Self {
             name: KeyName::new("fake", id).unwrap(),
+            replicas: Vec::new(),
             kek: SoftwareKek::from_bytes(&[seed; 32]),
             capabilities,
             policy: UnwrapPolicy::authenticated(WrapAlgorithm::Native),
@@ -64,6 +67,12 @@ impl Fake {
 
     pub(crate) fn local_only(mut self) -> Self {
         self.capabilities.data_keys = ContextBinding::LocalOnly;
+        self
+    }
+
+    /// Lets the key go by another name too.
+    pub(crate) fn replica(mut self, id: &str) -> Self {
+        self.replicas.push(KeyName::new("fake", id).unwrap());
         self
     }
 
@@ -173,11 +182,11 @@ impl CryptoProvider for Fake {
     }
 
     fn opens(&self, key: &KeyName) -> Option<UnwrapPolicy> {
-        (*key == self.name).then_some(self.policy)
+        (*key == self.name || self.replicas.contains(key)).then_some(self.policy)
     }
 
     fn is_current(&self, wrapped: &Wrapped) -> bool {
-        wrapped.key == self.name
+        self.opens(&wrapped.key).is_some()
     }
 
     fn availability(&self) -> Availability {

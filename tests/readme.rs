@@ -14,7 +14,11 @@ mod example;
 
 use std::collections::BTreeSet;
 
-use bulla::{CryptoProvider, SigningAlgorithm, provider::ContextBinding};
+use bulla::{
+    CryptoProvider, SigningAlgorithm,
+    provider::{Capabilities, ContextBinding},
+};
+use bulla_aws_kms::AwsKms;
 use bulla_local::{KeyType, Local, Protection, Store};
 
 #[tokio::test]
@@ -66,14 +70,22 @@ fn the_table_of_providers_is_the_codes() {
         }
     }
     let sealing = sealing.unwrap();
-    let capabilities = sealing.capabilities();
-    let row = format!(
-        "| local key store | `bulla-local` | {} | {}, up to {} bytes | {} |",
-        binding(capabilities.data_keys),
-        binding(capabilities.direct),
-        capabilities.max_direct_len,
-        signs.into_iter().collect::<Vec<_>>().join(", "),
-    );
+    let local = row("local key store", "bulla-local", sealing.capabilities(), signs);
+    let capabilities = AwsKms::capabilities_of_all_keys();
+    let signs = capabilities.signing.iter().map(|a| SigningAlgorithm::as_str(*a)).collect();
+    let aws = row("AWS KMS", "bulla-aws-kms", &capabilities, signs);
     let readme = include_str!("../README.md");
-    assert!(readme.contains(&row), "the README's row should be\n{row}");
+    for row in [local, aws] {
+        assert!(readme.contains(&row), "the README's row should be\n{row}");
+    }
+}
+
+fn row(name: &str, package: &str, can: &Capabilities, signs: BTreeSet<&str>) -> String {
+    format!(
+        "| {name} | `{package}` | {} | {}, up to {} bytes | {} |",
+        binding(can.data_keys),
+        binding(can.direct),
+        can.max_direct_len,
+        signs.into_iter().collect::<Vec<_>>().join(", "),
+    )
 }

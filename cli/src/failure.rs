@@ -70,6 +70,11 @@ impl Failure {
         self.code
     }
 
+    /// Whether the same run may succeed a little later.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.code == UNAVAILABLE
+    }
+
     pub(crate) fn hints(&self) -> &[String] {
         &self.hints
     }

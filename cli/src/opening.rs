@@ -84,12 +84,13 @@ pub(crate) fn explain(
     failure: Failure,
     source: &Source,
     locked: bool,
-    unopened: Vec<String>,
+    unopened: Vec<Failure>,
 ) -> Failure {
     let file = source.argument();
-    let failure = unopened
-        .into_iter()
-        .fold(failure, |failure, key| failure.hint_if(ErrorKind::NoRecipient, || key));
+    let failure = match failure.kind() {
+        Some(ErrorKind::NoRecipient) => without(failure, unopened),
+        _ => failure,
+    };
     failure
         .hint_if(ErrorKind::ContextMismatch, || {
             format!("`bulla inspect {file}` shows the stored pairs; give them with --context")
@@ -102,6 +103,19 @@ pub(crate) fn explain(
             "`bulla keys enable` lets it open again; `bulla keys list` shows the keys".to_owned()
         })
         .hint_if(ErrorKind::NoRecipient, || "`bulla keys list` shows the keys here".to_owned())
+}
+
+/// No key that could be had opens it. If others could not be asked because of an outage, that is
+/// what is the matter, as far as is known.
+fn without(failure: Failure, mut unopened: Vec<Failure>) -> Failure {
+    let outage = unopened.iter().position(Failure::may_pass);
+    let failure = match outage {
+        Some(place) => unopened.remove(place).hint(failure.message()),
+        None => failure,
+    };
+    unopened.into_iter().fold(failure, |failure, key| {
+        failure.hint(format!("this key could not be tried: {}", key.message()))
+    })
 }
 
 fn show_stored(stored: &EncryptionContext) {

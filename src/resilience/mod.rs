@@ -23,6 +23,11 @@
 //! data key, wrap or signature, as good as the first, and may cost another fee and another line in
 //! the provider's audit log.
 //!
+//! # Several regions
+//!
+//! [`Failover`] puts several providers that hold the same keys behind one: what one of them can't
+//! serve, the next one does.
+//!
 //! # Runtime
 //!
 //! Timers are tokio's: a call that is not ready at its first poll must run in a runtime with
@@ -32,6 +37,7 @@
 mod breaker;
 mod budget;
 mod call;
+mod failover;
 mod observe;
 mod policy;
 mod provider;
@@ -47,6 +53,7 @@ use std::{
 use tokio::time::Instant;
 
 pub use breaker::BreakerState;
+pub use failover::Failover;
 pub use policy::{Policy, PolicyBuilder};
 
 use self::{breaker::Breaker, budget::Budget, observe::Telemetry};

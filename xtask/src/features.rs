@@ -40,6 +40,7 @@ struct Package {
 const PACKAGES: &[Package] = &[
     Package { name: "bulla", bare: Bare::Tested, tokens: true },
     Package { name: "bulla-local", bare: Bare::Built, tokens: false },
+    Package { name: "bulla-aws-kms", bare: Bare::Built, tokens: false },
     Package { name: "bulla-conformance", bare: Bare::Nothing, tokens: false },
     Package { name: "bulla-tests", bare: Bare::Nothing, tokens: true },
 ];

@@ -41,6 +41,12 @@ pub(crate) const LANES: &[Lane] = &[
         run: interop,
     },
     Lane {
+        name: "aws",
+        about: "the AWS KMS provider, against emulators in Python",
+        quick: false,
+        run: aws,
+    },
+    Lane {
         name: "fuzz",
         about: "every fuzz target, 10 seconds each",
         quick: false,
@@ -52,6 +58,20 @@ pub(crate) const LANES: &[Lane] = &[
         quick: false,
         run: readme::run,
     },
+];
+
+/// Those of the provider, of the command with its keys, and of it beside another provider.
+const AWS_TESTS: &[&str] = &[
+    "conformance",
+    "contexts",
+    "cost",
+    "errors",
+    "iam",
+    "keys",
+    "resilience",
+    "signing",
+    "aws",
+    "two_clouds",
 ];
 
 fn fmt(project: &Project) -> Outcome {
@@ -88,13 +108,25 @@ fn deny(project: &Project) -> Outcome {
 }
 
 fn interop(project: &Project) -> Outcome {
-    let python = tools::interop_python(project)?;
-    let runner: &[&str] = if tools::has_nextest(project) { &["nextest", "run"] } else { &["test"] };
-    project
-        .cargo(runner.iter().chain(&["-p", "bulla-tests", "-p", "bulla-cli", "--test", "interop"]))
+    let python = tools::python(project, "interop", "tests/interop/requirements.txt")?;
+    tests(project, &["-p", "bulla-tests", "-p", "bulla-cli", "--test", "interop"])
         .env("BULLA_INTEROP_PYTHON", python)
         .env("BULLA_REQUIRE_INTEROP", "1")
         .run()
+}
+
+/// Built with the whole workspace, as the lane `test` does: its features, and so its artifacts.
+fn aws(project: &Project) -> Outcome {
+    let python = tools::python(project, "aws", "testworld/aws-requirements.txt")?;
+    let named = AWS_TESTS.iter().flat_map(|name| ["--test", name]);
+    let selection: Vec<_> = ["--workspace"].into_iter().chain(named).collect();
+    tests(project, &selection).env("BULLA_AWS_PYTHON", &python).env("BULLA_REQUIRE_AWS", "1").run()
+}
+
+/// Tests that need a world of their own.
+fn tests(project: &Project, selection: &[&str]) -> Step {
+    let runner: &[&str] = if tools::has_nextest(project) { &["nextest", "run"] } else { &["test"] };
+    project.cargo(runner.iter().chain(selection))
 }
 
 /// All tests of a selection of packages, but no doctests and no benchmarks.

@@ -11,8 +11,6 @@ use crate::project::{Outcome, Project, create_dir, read_file, remove_dir};
 
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
-const INTEROP_REQUIREMENTS: &str = "tests/interop/requirements.txt";
-
 /// Whether cargo-nextest is there. Without it, `cargo test` runs the tests.
 pub(crate) fn has_nextest(project: &Project) -> bool {
     project.cargo(["nextest", "--version"]).read().is_ok()
@@ -53,13 +51,13 @@ fn is_wanted_cargo_deny(project: &Project, binary: &Path) -> bool {
     version.is_ok_and(|version| version.trim().ends_with(&format!(" {CARGO_DENY_VERSION}")))
 }
 
-/// A Python that has what the interop tests need, in a virtual environment of its own. It is built
-/// anew when the requirements change.
-pub(crate) fn interop_python(project: &Project) -> Outcome<PathBuf> {
-    let venv = project.target("testworld/venv");
+/// A Python that has what a file of requirements lists, in a virtual environment of its own. It is
+/// built anew when the requirements change.
+pub(crate) fn python(project: &Project, name: &str, requirements: &str) -> Outcome<PathBuf> {
+    let venv = project.target(format!("testworld/{name}"));
     let python = venv.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-    let requirements = project.path(INTEROP_REQUIREMENTS);
-    let wanted = read_file(&requirements)?;
+    let path = project.path(requirements);
+    let wanted = read_file(&path)?;
     let stamp = venv.join("requirements.stamp");
     let runs = || project.command(&python, ["--version"]).read().is_ok();
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) && runs() {
@@ -72,8 +70,8 @@ pub(crate) fn interop_python(project: &Project) -> Outcome<PathBuf> {
         format!("{error}. Install Python 3 with its venv module (Debian: python3-venv)")
     })?;
     let install = ["-m", "pip", "install", "--quiet", "--no-input", "--requirement"];
-    project.command(&python, install).arg(&requirements).run().map_err(|error| {
-        format!("{error}. Installing {INTEROP_REQUIREMENTS} needs a Python package index")
+    project.command(&python, install).arg(&path).run().map_err(|error| {
+        format!("{error}. Installing {requirements} needs a Python package index")
     })?;
     fs::write(&stamp, wanted)
         .map_err(|error| format!("cannot write {}: {error}", stamp.display()))?;

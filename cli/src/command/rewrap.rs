@@ -55,7 +55,8 @@ pub(crate) fn run(args: Rewrap, session: &Session) -> Outcome<()> {
     };
     let change = add.into_iter().fold(change, Change::add_recipient);
     let change = args.remove.iter().try_fold(change, |change, text| {
-        let keys = providers::named_recipients(old.header(), text, config.as_ref())?;
+        let runtime = &session.runtime;
+        let keys = providers::named_recipients(old.header(), text, config.as_ref(), runtime)?;
         Ok::<_, Failure>(keys.into_iter().fold(change, Change::remove_recipient))
     })?;
     let Openers { opener, unopened } =

@@ -14,10 +14,20 @@ use super::{NamedKey, Provider};
 pub(crate) struct Backends(Registry);
 
 impl Backends {
+    /// The schemes of keys that this build has a provider for.
+    pub(crate) const SCHEMES: &[&str] = &[
+        "local",
+        #[cfg(feature = "aws-kms")]
+        "awskms",
+    ];
+
     /// `passphrases` are those of local keys, by the keys' names in the store.
     pub(crate) fn new(store: Store, passphrases: BTreeMap<String, Vec<Passphrase>>) -> Self {
         let local = LocalScheme { store, passphrases };
-        Self(Registry::builder().scheme("local", Arc::new(local)).build())
+        let registry = Registry::builder().scheme("local", Arc::new(local));
+        #[cfg(feature = "aws-kms")]
+        let registry = registry.scheme("awskms", Arc::new(bulla_aws_kms::AwsKmsScheme));
+        Self(registry.build())
     }
 
     /// The provider of a key, to seal with or to sign with.
@@ -84,7 +94,10 @@ mod tests {
         assert!(shown.starts_with("Resilient") && shown.contains("deadline: 77s"), "{shown}");
         let again = backends.open(&key).await.unwrap_err();
         assert_eq!(again.kind(), ErrorKind::AlreadyExists);
-        let elsewhere = NamedKey { uri: "awskms:///alias/x".parse().unwrap(), ..key };
+        let elsewhere = NamedKey {
+            uri: "gcpkms://projects/p/locations/global/keyRings/r/cryptoKeys/x".parse().unwrap(),
+            ..key
+        };
         let error = backends.open(&elsewhere).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
     }

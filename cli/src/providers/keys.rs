@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bulla::{KeyUri, WritePolicy, resilience::Policy};
 use tokio::runtime::Handle;
 
-use super::{Backends, DEFAULT_KEY, Provider, existing, local_name, store};
+use super::{Backends, DEFAULT_KEY, Provider, check_scheme, existing, local_name, store};
 use crate::{
     config::Config,
     failure::{Failure, Outcome},
@@ -48,7 +48,7 @@ impl Keys {
             }
         }
         for key in &chosen.keys {
-            local_name(&key.uri)?;
+            check_scheme(&key.uri)?;
         }
         Ok(chosen)
     }
@@ -103,26 +103,33 @@ impl Keys {
         }
         let store = store()?;
         let prepare = |key: &NamedKey| {
-            let name = local_name(&key.uri)?;
+            let Some(name) = local_name(&key.uri) else { return Ok(None) };
             let record = existing(&store, name)?;
             if !record.key_type.seals() {
-                return Err(Failure::usage(format!(
-                    "{} is a key of type {}, which signs and does not seal",
-                    key.name, record.key_type
-                )));
+                return Err(signs(&key.name, &record.key_type.to_string()));
             }
-            Ok((name.to_owned(), passphrases.for_sealing(&record)?))
+            Ok(Some((name.to_owned(), passphrases.for_sealing(&record)?)))
         };
         let prepared: Vec<_> = self.keys.iter().map(prepare).collect();
-        let given: BTreeMap<_, _> = prepared.iter().flatten().cloned().collect();
+        let given: BTreeMap<_, _> = prepared.iter().flatten().flatten().cloned().collect();
         let backends = Backends::new(store.clone(), given);
+        let open = |key: &NamedKey| {
+            let provider = runtime.block_on(backends.open(key))?;
+            match provider.sealing_key() {
+                Some(_) => Ok(provider),
+                None => Err(signs(&key.name, key.uri.scheme())),
+            }
+        };
         let opened = self.keys.into_iter().zip(prepared).map(|(key, prepared)| {
-            let opened =
-                prepared.and_then(|_| runtime.block_on(backends.open(&key)).map_err(Failure::from));
+            let opened = prepared.and_then(|_| open(&key));
             (key, opened)
         });
         Ok(opened.collect())
     }
+}
+
+fn signs(name: &str, key_type: &str) -> Failure {
+    Failure::usage(format!("{name} is a key of type {key_type}, which signs and does not seal"))
 }
 
 impl NamedKey {

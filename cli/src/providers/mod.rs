@@ -1,4 +1,4 @@
-//! Names and key URIs to providers. This build has one: the local key store.
+//! Names and key URIs to providers: the local key store, and those that are features of the build.
 
 mod backends;
 mod keys;
@@ -30,8 +30,8 @@ const DEFAULT_KEY: &str = "default";
 /// What opens, and what does not.
 pub(crate) struct Openers {
     pub(crate) opener: Opener<Provider>,
-    /// Configured keys that could not be had, and why.
-    pub(crate) unopened: Vec<String>,
+    /// Keys that could not be had, and why.
+    pub(crate) unopened: Vec<Failure>,
 }
 
 impl Keys {
@@ -44,8 +44,8 @@ impl Keys {
         self.open(passphrases, runtime)?.into_iter().map(|(_, provider)| provider).collect()
     }
 
-    /// An opener with every key of the store and of the configuration, for this message. Keys that
-    /// are named must exist.
+    /// An opener with every key of the store, and with those keys named here or configured that
+    /// are of a kind to which this message is sealed. Local keys that are named must exist.
     pub(crate) fn opener(
         self,
         header: &Header,
@@ -53,18 +53,27 @@ impl Keys {
         runtime: &Handle,
     ) -> Outcome<Openers> {
         let store = store()?;
-        for key in &self.keys {
-            existing(&store, local_name(&key.uri)?)?;
+        for name in self.keys.iter().filter_map(|key| local_name(&key.uri)) {
+            existing(&store, name)?;
         }
         let builder = Local::builder(store.clone()).label("local").open_all();
         let local = passphrases.unlock_for(builder, &store, header)?.build()?;
         let mut providers = vec![Arc::new(local) as Provider];
         let mut unopened = Vec::new();
         let backends = Backends::new(store, Default::default());
-        for key in &self.elsewhere {
+        let named = self.keys.iter().filter(|key| local_name(&key.uri).is_none());
+        let configured =
+            self.elsewhere.iter().filter(|key| self.keys.iter().all(|named| named.uri != key.uri));
+        // Others can't open it, and asking for them takes time and credentials.
+        let sealed_to = |key: &&NamedKey| {
+            header.recipients().iter().any(|r| r.key.scheme() == key.uri.scheme())
+        };
+        for key in named.chain(configured).filter(sealed_to) {
             match runtime.block_on(backends.open(key)) {
                 Ok(provider) => providers.push(provider),
-                Err(error) => unopened.push(format!("`{}` could not be tried: {error}", key.name)),
+                Err(error) => {
+                    unopened.push(Failure::from(error).at(&format!("`{}`", key.name)));
+                }
             }
         }
         Ok(Openers { opener: Opener::new(providers), unopened })
@@ -77,6 +86,7 @@ pub(crate) fn named_recipients(
     header: &Header,
     text: &str,
     config: Option<&Config>,
+    runtime: &Handle,
 ) -> Outcome<Vec<KeyName>> {
     let of_header = |name: &KeyName| header.recipients().iter().any(|r| r.key == *name);
     let in_header = header.recipients().iter().find(|wrapped| wrapped.key.to_string() == text);
@@ -85,10 +95,12 @@ pub(crate) fn named_recipients(
     }
     let store = store()?;
     let keys = Keys::choose(config, &[text.to_owned()])?.keys;
-    let names = keys.iter().map(|key| {
-        let name = local_name(&key.uri)?;
-        let id = store.key(name).map_or_else(|_| name.to_owned(), |record| record.id);
-        Ok(KeyName::new("local", id)?)
+    let names = keys.iter().map(|key| match local_name(&key.uri) {
+        Some(name) => {
+            let id = store.key(name).map_or_else(|_| name.to_owned(), |record| record.id);
+            Ok(KeyName::new("local", id)?)
+        }
+        None => elsewhere_recipient(header, key, &store, runtime),
     });
     let mut names = names.collect::<Outcome<Vec<_>>>()?;
     if names.len() > 1 {
@@ -100,6 +112,23 @@ pub(crate) fn named_recipients(
     Ok(names)
 }
 
+/// The name of a key as its provider knows it: an alias says nothing by itself.
+fn elsewhere_recipient(
+    header: &Header,
+    key: &NamedKey,
+    store: &Store,
+    runtime: &Handle,
+) -> Outcome<KeyName> {
+    let backends = Backends::new(store.clone(), Default::default());
+    let provider = runtime.block_on(backends.open(key)).map_err(|error| {
+        Failure::from(error)
+            .hint("`bulla inspect` shows the names of recipients, which can be given as they are")
+    })?;
+    let mut opened = header.recipients().iter().filter(|r| provider.opens(&r.key).is_some());
+    let own = opened.next().map(|recipient| &recipient.key).or(provider.sealing_key());
+    own.cloned().ok_or_else(|| Failure::usage(format!("{} does not seal", key.name)))
+}
+
 /// The store of this user, by a path that means the same from any directory.
 pub(crate) fn store() -> Outcome<Store> {
     let path = Store::default_path()?;
@@ -107,16 +136,26 @@ pub(crate) fn store() -> Outcome<Store> {
     Ok(Store::at(absolute.map_err(|e| Failure::io(&shown::path(&path), &e))?))
 }
 
-/// The name in the local key store.
-pub(crate) fn local_name(uri: &KeyUri) -> Outcome<&str> {
+/// The name in the local key store, of a key that is there.
+pub(crate) fn local_name(uri: &KeyUri) -> Option<&str> {
     match uri {
-        KeyUri::Local(local) => Ok(local.name()),
-        other => Err(Failure::usage(format!(
-            "this build of bulla has no provider for `{}` keys; the provider comes as a feature \
-             of bulla-cli in versions that offer it; schemes here: local",
-            other.scheme()
-        ))),
+        KeyUri::Local(local) => Some(local.name()),
+        _ => None,
     }
+}
+
+/// Refuses a key that this build has no provider for.
+pub(crate) fn check_scheme(uri: &KeyUri) -> Outcome<()> {
+    let schemes = Backends::SCHEMES;
+    if schemes.contains(&uri.scheme()) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "this build of bulla has no provider for `{}` keys; the provider comes as a feature of \
+         bulla-cli in versions that offer it; schemes here: {}",
+        uri.scheme(),
+        schemes.join(", ")
+    )))
 }
 
 /// A key that was named, or how it is made.

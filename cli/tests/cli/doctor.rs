@@ -182,9 +182,11 @@ fn a_broken_configuration_does_not_hide_the_store() {
     expect(&said[1], "ok    key store: ", "2 keys");
     let said = lines(&sandbox, "--config gone.toml", 2);
     expect(&said[0], "FAIL  configuration: gone.toml: no such file", "--config names it");
-    sandbox.configure("[keys.cloud]\nuri = \"awskms:///alias/orders\"");
+    sandbox.configure(
+        "[keys.cloud]\nuri = \"gcpkms://projects/p/locations/global/keyRings/r/cryptoKeys/x\"",
+    );
     let said = lines(&sandbox, "", 2);
-    expect(&said[2], "FAIL  key cloud: ", "no provider for `awskms` keys");
+    expect(&said[2], "FAIL  key cloud: ", "no provider for `gcpkms` keys");
 }
 
 #[test]

@@ -156,7 +156,11 @@ fn mistakes_change_nothing() {
         ("--remove local:old", 2, "1 to 8 recipients"),
         ("--remove local:new", 1, "is no recipient"),
         ("--add local:gone", 1, "`bulla keys create gone` makes it"),
-        ("--add awskms:///alias/x", 2, "no provider for `awskms` keys"),
+        (
+            "--add gcpkms://projects/p/locations/global/keyRings/r/cryptoKeys/x",
+            2,
+            "no provider for `gcpkms` keys",
+        ),
     ] {
         sandbox.run(&format!("rewrap a.bulla {args}")).expect(code, said);
     }

@@ -2,6 +2,8 @@
 
 mod breaker;
 mod calls;
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+mod failover;
 mod fake;
 mod policy;
 mod properties;

@@ -66,7 +66,12 @@ impl Doctor {
         key: &NamedKey,
         facts: &mut KeyFacts,
     ) -> Outcome<Option<(String, String)>> {
-        let name = providers::local_name(&key.uri)?.to_owned();
+        providers::check_scheme(&key.uri)?;
+        let Some(name) = providers::local_name(&key.uri).map(str::to_owned) else {
+            let provider = self.backends.open(key).await?;
+            describe(&provider, facts).await?;
+            return Ok(None);
+        };
         let record = self.record(name.clone()).await?;
         facts.key_type = Some(record.key_type.to_string());
         facts.state = Some(record.state().as_str());
@@ -140,7 +145,8 @@ async fn describe(provider: &Provider, facts: &mut KeyFacts) -> bulla::Result<()
     facts.signing = capabilities.signing.iter().map(|algorithm| algorithm.as_str()).collect();
     // What the provider says now, where it says anything.
     for (_, info) in provider.describe_keys().await.into_iter().take(1) {
-        let KeyInfo { state, version, .. } = info?;
+        let KeyInfo { state, version, kind, .. } = info?;
+        facts.key_type = facts.key_type.take().or(Some(kind));
         facts.state = Some(state.as_str());
         facts.version = version.map(|version| version.as_str().to_owned()).or(facts.version.take());
     }

@@ -35,6 +35,12 @@ fn the_documented_example_is_one() {
     let both = &config.groups["both"];
     assert_eq!(both.recipients, ["app", "backup"]);
     assert_eq!((both.write, both.header_len), (WritePolicy::AtLeast(1), Some(2048)));
+
+    let doc = include_str!("../../../../docs/configuration.md");
+    let cloud = doc.split("```toml\n").nth(2).unwrap().split("```").next().unwrap();
+    let config = parse(cloud).unwrap();
+    assert_eq!(config.keys["cloud"].uri.scheme(), "awskms");
+    assert_eq!(config.groups["both"].write, WritePolicy::AtLeast(1));
 }
 
 #[test]

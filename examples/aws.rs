@@ -1,0 +1,51 @@
+//! Seals and opens with a key in AWS KMS, and signs if a second key is given.
+//!
+//! `cargo run -p bulla-examples --example aws -- awskms:///alias/orders awskms:///alias/tokens`
+//!
+//! Region and credentials are those of the AWS CLI; the URI can name a region, a profile and an
+//! endpoint.
+
+#![allow(clippy::print_stdout, reason = "it is there to be read")]
+
+use std::{env::args, sync::Arc};
+
+use bulla::{
+    Context, CryptoProvider, CryptoProviderExt as _, Error, ErrorKind, KeyUri, Sign as _,
+    SigningInput,
+    resilience::{Policy, Resilient},
+};
+use bulla_aws_kms::AwsKms;
+
+#[tokio::main]
+async fn main() -> bulla::Result<()> {
+    let mut uris = args().skip(1);
+    let usage = || Error::new(ErrorKind::InvalidInput, "give the URI of a key: awskms:///alias/x");
+    let kms = open(&uris.next().ok_or_else(usage)?).await?;
+    // Timeouts, retries and a circuit breaker: the provider itself has none.
+    let kms = Resilient::new(Arc::new(kms), Policy::default());
+
+    let context = Context::new().with_key("tenant", "acme")?.with_item("row", "7")?;
+    let sealed = kms.seal(b"card number", &context).await?;
+    let opened = kms.open(&sealed, &context).await?;
+    let key = kms.sealing_key().map(ToString::to_string).unwrap_or_default();
+    println!("sealed to {key}: {} bytes, and {} opened", sealed.len(), opened.len());
+
+    let Some(uri) = uris.next() else { return Ok(()) };
+    let signer = open(&uri).await?;
+    let keys = signer.public_keys().await?;
+    let key = keys.iter().find(|key| key.current).ok_or_else(usage)?;
+    for algorithm in &key.algorithms {
+        let input = SigningInput::new(*algorithm, b"message");
+        let signature = signer.sign(key, &input).await?;
+        signer.verify(key, &input, &signature)?;
+        println!("signed with {algorithm}: {} bytes", signature.as_bytes().len());
+    }
+    Ok(())
+}
+
+async fn open(uri: &str) -> bulla::Result<AwsKms> {
+    match uri.parse()? {
+        KeyUri::AwsKms(uri) => AwsKms::builder().uri(&uri).build().await,
+        _ => Err(Error::new(ErrorKind::InvalidInput, "this is no key of AWS KMS")),
+    }
+}

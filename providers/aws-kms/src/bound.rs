@@ -1,0 +1,43 @@
+//! One key of the provider.
+
+use bulla::{KeyName, Result};
+use tokio::sync::OnceCell;
+
+use crate::{
+    arn::KeyArn,
+    client::Kms,
+    metadata::{Described, Purpose},
+};
+
+/// A key as DescribeKey found it when the provider was built.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) name: KeyName,
+    pub(crate) arn: KeyArn,
+    pub(crate) purpose: Purpose,
+    /// The aliases that it was given by.
+    pub(crate) aliases: Vec<String>,
+    /// The public half never changes: KMS doesn't rotate asymmetric keys.
+    public: OnceCell<Vec<u8>>,
+}
+
+impl Bound {
+    /// # Errors
+    /// If the key can't be used in its state, or for nothing here.
+    pub(crate) fn new(described: Described) -> Result<Self> {
+        described.check_usable()?;
+        let purpose = described.purpose()?;
+        Ok(Self {
+            name: described.arn.name()?,
+            arn: described.arn,
+            purpose,
+            aliases: Vec::new(),
+            public: OnceCell::new(),
+        })
+    }
+
+    /// The public key, by one GetPublicKey for as long as the provider lives.
+    pub(crate) async fn public(&self, kms: &Kms) -> Result<Vec<u8>> {
+        self.public.get_or_try_init(|| kms.public_key(&self.arn)).await.cloned()
+    }
+}

@@ -1,0 +1,331 @@
+//! From what the application says to a provider whose keys were looked at.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig, timeout::TimeoutConfig};
+use aws_sdk_kms::config::{Config, StalledStreamProtectionConfig, retry::RetryConfig};
+use bulla::{
+    AwsKmsUri, Error, ErrorKind, KeyUri, Operation, Result, SigningAlgorithm,
+    provider::Capabilities,
+};
+
+use crate::{
+    arn::{KeyArn, SCHEME, canonical},
+    bound::Bound,
+    client::Kms,
+    keys::Keys,
+    metadata::Purpose,
+    provider::AwsKms,
+    seal,
+};
+
+/// For building a provider, and for those who go without a `Resilient`, whose timeouts are shorter.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Binds keys of AWS KMS to an [`AwsKms`] provider.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct AwsKmsBuilder {
+    label: Option<String>,
+    sealing_key: Option<String>,
+    signing_key: Option<String>,
+    any_key: Option<String>,
+    also_open: Vec<String>,
+    algorithm: Option<SigningAlgorithm>,
+    region: Option<String>,
+    profile: Option<String>,
+    endpoint: Option<String>,
+    given: Given,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Given {
+    #[default]
+    Nothing,
+    Sdk(SdkConfig),
+    Kms(Config),
+}
+
+/// What a key is bound as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Sealing,
+    Signing,
+    Either,
+    Opening,
+}
+
+impl AwsKmsBuilder {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// The name in errors, logs and metrics. `awskms` if none is given.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// The symmetric key that new data is sealed to: a key id, an alias, or an ARN of either. It
+    /// may open too.
+    pub fn sealing_key(mut self, key: impl Into<String>) -> Self {
+        self.sealing_key = Some(key.into());
+        self
+    }
+
+    /// The asymmetric key that signs.
+    pub fn signing_key(mut self, key: impl Into<String>) -> Self {
+        self.signing_key = Some(key.into());
+        self
+    }
+
+    /// One more key: a symmetric one to open with, or an asymmetric one to verify with.
+    pub fn also_open(mut self, key: impl Into<String>) -> Self {
+        self.also_open.push(key.into());
+        self
+    }
+
+    /// Key, region, profile and endpoint of a key URI. The key becomes the sealing or the signing
+    /// key, whichever it can be.
+    pub fn uri(mut self, uri: &AwsKmsUri) -> Self {
+        self.any_key = Some(uri.key().to_owned());
+        self.region = uri.region().map(str::to_owned).or(self.region);
+        self.profile = uri.profile().map(str::to_owned).or(self.profile);
+        self.endpoint = uri.endpoint().map(str::to_owned).or(self.endpoint);
+        self
+    }
+
+    /// The one algorithm that an RSA signing key is used with. Without it, all six are.
+    pub fn signing_algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
+        self.algorithm = Some(algorithm);
+        self
+    }
+
+    /// The region. Without it, that of the first key that is given by its ARN, or else what the
+    /// SDK finds (`AWS_REGION`, the profile, the instance).
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
+    /// The profile of the SDK's configuration files.
+    pub fn profile(mut self, profile: impl Into<String>) -> Self {
+        self.profile = Some(profile.into());
+        self
+    }
+
+    /// The URL to call instead of the region's own, such as that of a VPC endpoint. `http` for
+    /// loopback addresses only: KMS returns data keys in the clear.
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
+        self
+    }
+
+    /// Credentials, region and HTTP client of an application that has loaded them already. Retries
+    /// and timeouts in it are not used.
+    pub fn sdk_config(mut self, config: SdkConfig) -> Self {
+        self.given = Given::Sdk(config);
+        self
+    }
+
+    /// The same from a configuration for KMS alone, such as that of a client at hand
+    /// (`client.config().clone()`).
+    pub fn kms_config(mut self, config: Config) -> Self {
+        self.given = Given::Kms(config);
+        self
+    }
+
+    /// Asks KMS for every key, one DescribeKey each.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if no key is bound, or one is not well-formed or of another
+    /// region; [`ErrorKind::Unsupported`] for a key of the wrong kind or usage for its role;
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Disabled`], [`ErrorKind::PendingDeletion`] or
+    /// [`ErrorKind::Unavailable`] for the state of a key; [`ErrorKind::Denied`], with the
+    /// permission to grant, or if there are no credentials; otherwise why KMS could not be asked.
+    pub async fn build(self) -> Result<AwsKms> {
+        let label: Arc<str> = self.label.as_deref().unwrap_or(SCHEME).into();
+        self.bind(Arc::clone(&label))
+            .await
+            .map_err(|e| e.with_provider(label).with_operation(Operation::Build))
+    }
+
+    async fn bind(self, label: Arc<str>) -> Result<AwsKms> {
+        let wanted = self.wanted()?;
+        let algorithm = self.algorithm;
+        let config = self.config(&wanted).await?;
+        let region = config.region().map(|region| region.as_ref().to_owned()).ok_or_else(|| {
+            let message = "no AWS region is known; give one, give the key's ARN, or set AWS_REGION";
+            Error::new(ErrorKind::InvalidInput, message)
+        })?;
+        let kms = Kms::new(config);
+        let mut keys = Keys::default();
+        for (key, role) in wanted {
+            let here = in_region(&key, &region)?;
+            let described = kms.describe(&here).await.map_err(|error| explain(error, &key))?;
+            let mut bound = Bound::new(described)?;
+            if key.contains("alias/") {
+                bound.aliases.push(key);
+            }
+            add(&mut keys, bound, role)?;
+        }
+        let capabilities = capabilities(&keys, algorithm)?;
+        Ok(AwsKms::new(label, capabilities, keys, kms))
+    }
+
+    /// The keys in their canonical spelling, sealing key and signing key first.
+    fn wanted(&self) -> Result<Vec<(String, Role)>> {
+        let main = [
+            (&self.sealing_key, Role::Sealing),
+            (&self.signing_key, Role::Signing),
+            (&self.any_key, Role::Either),
+        ];
+        let main = main.into_iter().filter_map(|(key, role)| Some((key.as_ref()?, role)));
+        let wanted = main.chain(self.also_open.iter().map(|key| (key, Role::Opening)));
+        let wanted = wanted.map(|(key, role)| Ok((canonical(key)?, role)));
+        let wanted: Vec<_> = wanted.collect::<Result<_>>()?;
+        if wanted.is_empty() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "no key is bound; give a sealing key, a signing key, or keys to open",
+            ));
+        }
+        Ok(wanted)
+    }
+
+    async fn config(self, wanted: &[(String, Role)]) -> Result<Config> {
+        let endpoint = self.endpoint.as_deref().map(check_endpoint).transpose()?;
+        let region = self.region.or_else(|| {
+            let mut arns = wanted.iter().filter(|(key, _)| key.starts_with("arn:"));
+            arns.find_map(|(arn, _)| arn.split(':').nth(3).map(str::to_owned))
+        });
+        let mut config = match self.given {
+            Given::Kms(config) => config.to_builder(),
+            Given::Sdk(config) => (&config).into(),
+            Given::Nothing => {
+                let mut loader = aws_config::defaults(BehaviorVersion::latest());
+                if let Some(profile) = self.profile {
+                    loader = loader.profile_name(profile);
+                }
+                if let Some(region) = region.clone() {
+                    loader = loader.region(Region::new(region));
+                }
+                (&loader.load().await).into()
+            }
+        };
+        if let Some(region) = region {
+            config = config.region(Region::new(region));
+        }
+        if let Some(endpoint) = endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT);
+        // Retries are for the wrapper, which counts them: here they would multiply.
+        Ok(config
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts.build())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build())
+    }
+}
+
+/// By the rules of key URIs.
+fn check_endpoint(url: &str) -> Result<String> {
+    let uri = format!("{SCHEME}:///alias/x?endpoint={url}").parse()?;
+    match uri {
+        KeyUri::AwsKms(uri) if !url.contains('&') => {
+            Ok(uri.endpoint().unwrap_or_default().to_owned())
+        }
+        _ => Err(Error::new(ErrorKind::InvalidInput, "the endpoint is not a plain URL")),
+    }
+}
+
+/// What to ask this region for: a multi-Region key has a replica in each.
+fn in_region(key: &str, region: &str) -> Result<String> {
+    let of_arn = key.strip_prefix("arn:").and_then(|rest| rest.split(':').nth(2));
+    if of_arn.is_none_or(|own| own == region) {
+        return Ok(key.to_owned());
+    }
+    match KeyArn::parse(key).filter(KeyArn::is_multi_region) {
+        Some(arn) => Ok(arn.in_region(region)),
+        None => Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("key {key} is in another region than this provider, which is in {region}"),
+        )),
+    }
+}
+
+/// Says more of what is found out first when a provider is built.
+fn explain(error: Error, key: &str) -> Error {
+    let more = match error.kind() {
+        ErrorKind::NotFound if key.contains("mrk-") => {
+            "; a multi-Region key must be replicated to this region first"
+        }
+        ErrorKind::NotFound => "; check id, alias, region and account",
+        _ => return error,
+    };
+    let message = format!("{}{more}", error.message());
+    let told = Error::new(error.kind(), message);
+    let told = match error.request_id() {
+        Some(id) => told.with_request_id(id),
+        None => told,
+    };
+    told.with_source(error)
+}
+
+/// Takes a key up in its role. A key that is there already, under whatever name, is the same one.
+fn add(keys: &mut Keys, new: Bound, role: Role) -> Result<()> {
+    let seals = new.purpose == Purpose::Seal;
+    let wrong = match role {
+        Role::Sealing if !seals => Some("signs; bind it with `signing_key`"),
+        Role::Signing if seals => Some("seals; bind it with `sealing_key`"),
+        _ => None,
+    };
+    if let Some(wrong) = wrong {
+        let message = format!("key {} {wrong}", new.arn.as_str());
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let place = keys.all.iter().position(|known| known.arn.is_same_key(&new.arn));
+    let bound = match place.and_then(|place| keys.all.get_mut(place)) {
+        Some(known) => {
+            // Not shared yet, unless it has a role: then its alias is shown no more.
+            if let Some(known) = Arc::get_mut(known) {
+                known.aliases.extend(new.aliases);
+            }
+            Arc::clone(known)
+        }
+        None => {
+            let bound = Arc::new(new);
+            keys.all.push(Arc::clone(&bound));
+            bound
+        }
+    };
+    match role {
+        Role::Sealing => keys.sealing = Some(bound),
+        Role::Signing => keys.signing = Some(bound),
+        Role::Either if seals => keys.sealing = Some(bound),
+        Role::Either => keys.signing = Some(bound),
+        Role::Opening => {}
+    }
+    Ok(())
+}
+
+fn capabilities(keys: &Keys, pinned: Option<SigningAlgorithm>) -> Result<Capabilities> {
+    let opens = keys.all.iter().any(|bound| bound.purpose == Purpose::Seal);
+    let mut capabilities = if opens { seal::capabilities() } else { Capabilities::none() };
+    if let Some(Purpose::Sign(pair)) = keys.signing.as_ref().map(|bound| bound.purpose) {
+        let all = pair.algorithms();
+        capabilities.signing = match pinned {
+            None => all.to_vec(),
+            Some(one) if all.contains(&one) => vec![one],
+            Some(one) => {
+                let message = format!("the signing key can't do {one}");
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+        };
+    }
+    Ok(capabilities)
+}

@@ -1,0 +1,157 @@
+//! A KMS by the book, behind the SDK's own code but for the network.
+//!
+//! For what no emulator is honest about: wrong keys, tampering, every error. Its errors have the
+//! names, statuses and bodies of the API reference ("Common Error Types" and the Errors section of
+//! each action, <https://docs.aws.amazon.com/kms/latest/APIReference/>).
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use aws_sdk_kms::{
+    Config,
+    config::{BehaviorVersion, Credentials, HttpClient, Region, SharedHttpClient},
+};
+use aws_smithy_http_client::test_util::infallible_client_fn;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bulla::{
+    CryptoProvider,
+    aead::{SOFTWARE_WRAP_OVERHEAD, SoftwareKek},
+};
+use bulla_aws_kms::AwsKms;
+use serde_json::{Value, json};
+
+pub(crate) const ONE: &str =
+    "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+pub(crate) const TWO: &str =
+    "arn:aws:kms:eu-west-1:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321";
+pub(crate) const REQUEST_ID: &str = "d7b4a1f3-6e2c-4b8e-9a57-0c1d2e3f4a5b";
+
+pub(crate) type Answer = http::Response<String>;
+
+/// A configuration whose requests this answers.
+pub(crate) fn config(client: impl HttpClient + 'static) -> Config {
+    Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
+        .http_client(client)
+        .build()
+}
+
+/// A provider on a KMS that does what the book says.
+pub(crate) async fn provider(key: &str) -> Arc<dyn CryptoProvider> {
+    let keys = Arc::new(Keys::new());
+    let builder = AwsKms::builder()
+        .kms_config(config(client(move |operation, request| keys.answer(operation, request))));
+    Arc::new(builder.sealing_key(key).build().await.unwrap())
+}
+
+/// Lets a function answer, given the operation and the request.
+pub(crate) fn client(
+    answer: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static,
+) -> SharedHttpClient {
+    infallible_client_fn(move |request| {
+        let target = request.headers()["x-amz-target"].to_str().unwrap().to_owned();
+        let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+        answer(target.strip_prefix("TrentService.").unwrap(), &body)
+    })
+}
+
+pub(crate) fn ok(body: &Value) -> Answer {
+    http::Response::builder()
+        .status(200)
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amzn-requestid", REQUEST_ID)
+        .body(body.to_string())
+        .unwrap()
+}
+
+pub(crate) fn error(status: u16, code: &str, message: &str) -> Answer {
+    let mut answer = ok(&json!({ "__type": code, "message": message }));
+    *answer.status_mut() = status.try_into().unwrap();
+    answer
+}
+
+pub(crate) fn described(arn: &str, state: &str, spec: &str, usage: &str) -> Value {
+    json!({ "KeyMetadata": {
+        "AWSAccountId": "111122223333",
+        "Arn": arn,
+        "CreationDate": 1_499_988_169.234,
+        "Enabled": state == "Enabled",
+        "KeyId": arn.rsplit('/').next().unwrap(),
+        "KeyManager": "CUSTOMER",
+        "KeySpec": spec,
+        "KeyState": state,
+        "KeyUsage": usage,
+        "MultiRegion": false,
+        "Origin": "AWS_KMS",
+    }})
+}
+
+/// Two keys that seal.
+struct Keys(Mutex<BTreeMap<&'static str, SoftwareKek>>);
+
+impl Keys {
+    fn new() -> Self {
+        let keys =
+            [(ONE, 1), (TWO, 2)].map(|(arn, byte)| (arn, SoftwareKek::from_bytes(&[byte; 32])));
+        Self(Mutex::new(keys.into()))
+    }
+
+    fn answer(&self, operation: &str, request: &Value) -> Answer {
+        let keys = self.0.lock().unwrap();
+        let arn = request["KeyId"].as_str().unwrap();
+        let Some((arn, kek)) = keys.get_key_value(arn) else {
+            return error(400, "NotFoundException", &format!("Key '{arn}' does not exist"));
+        };
+        let context: BTreeMap<String, String> =
+            serde_json::from_value(request["EncryptionContext"].clone()).unwrap_or_default();
+        let aad = serde_json::to_vec(&context).unwrap();
+        let bytes = |name: &str| STANDARD.decode(request[name].as_str().unwrap()).unwrap();
+        let seal = |plaintext: &[u8]| {
+            STANDARD.encode([arn.as_bytes(), &kek.wrap(plaintext, &aad).unwrap()].concat())
+        };
+        match operation {
+            "DescribeKey" => ok(&described(arn, "Enabled", "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")),
+            "GenerateDataKey" => {
+                let key = bulla::DataKey::generate().unwrap();
+                ok(&json!({
+                    "KeyId": arn,
+                    "Plaintext": STANDARD.encode(key.expose()),
+                    "CiphertextBlob": seal(key.expose()),
+                }))
+            }
+            "Encrypt" => {
+                let blob = seal(&bytes("Plaintext"));
+                ok(&json!({ "KeyId": arn, "CiphertextBlob": blob,
+                    "EncryptionAlgorithm": "SYMMETRIC_DEFAULT" }))
+            }
+            "Decrypt" => {
+                let blob = bytes("CiphertextBlob");
+                let by = keys
+                    .iter()
+                    .find_map(|(arn, _)| Some((arn, blob.strip_prefix(arn.as_bytes())?)));
+                match by {
+                    Some((by, _)) if by != arn => error(
+                        400,
+                        "IncorrectKeyException",
+                        "The key ID in the request does not identify a CMK that can perform this \
+                         operation.",
+                    ),
+                    Some((_, sealed)) if sealed.len() >= SOFTWARE_WRAP_OVERHEAD => {
+                        match kek.unwrap(sealed, &aad) {
+                            Ok(plain) => ok(&json!({ "KeyId": arn,
+                                "Plaintext": STANDARD.encode(&*plain),
+                                "EncryptionAlgorithm": "SYMMETRIC_DEFAULT" })),
+                            Err(_) => error(400, "InvalidCiphertextException", ""),
+                        }
+                    }
+                    _ => error(400, "InvalidCiphertextException", ""),
+                }
+            }
+            other => error(400, "UnknownOperationException", other),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+use std::{fs, ops::Deref, process::Command};
+
+use crate::{python::Python, server::Server};
+
+/// MiniStack: asked about signing, key states, multi-Region keys and IAM. Its ciphertexts are not
+/// authenticated, and it does not look at the key that Decrypt names.
+#[derive(Debug)]
+pub struct Ministack(Server);
+
+impl Ministack {
+    /// Starts one. With `auth` it checks signatures of requests and IAM policies; the access key
+    /// `test` is the root's in any case.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start(python: &Python, auth: bool) -> Self {
+        Self(Server::start("/_ministack/health", |port, dir| {
+            let mut command = python.module("ministack");
+            isolate(&mut command);
+            command
+                // Its own default is every interface.
+                .env("BIND_HOST", "127.0.0.1")
+                .env("GATEWAY_PORT", port.to_string())
+                .env("SERVICES", "kms,iam,sts")
+                .env("IOT_MTLS_ENABLED", "0")
+                .env("AUTH", auth.to_string())
+                .env("TMPDIR", dir.path())
+                .env("STATE_DIR", dir.path().join("state"));
+            command
+        }))
+    }
+}
+
+/// Moto: asked about contexts, tampering, wrong keys, ReEncrypt and rotation. It signs digests
+/// wrongly and goes on with keys that are disabled.
+#[derive(Debug)]
+pub struct Moto(Server);
+
+impl Moto {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start(python: &Python) -> Self {
+        Self(Server::start("/moto-api/data.json", |port, _| {
+            let mut command = python.module("moto.server");
+            isolate(&mut command);
+            command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+            command
+        }))
+    }
+}
+
+/// Microburst: a proxy that injects faults in the form in which AWS has them.
+#[derive(Debug)]
+pub struct Microburst(Server);
+
+impl Microburst {
+    /// Starts one before `upstream` with rules in its YAML, a list.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start(python: &Python, upstream: &str, rules: &str) -> Self {
+        Self(Server::start("/_microburst/rules", |port, dir| {
+            let config = dir.path().join("faults.yaml");
+            let rules: String = rules.lines().map(|line| format!("  {line}\n")).collect();
+            fs::write(&config, format!("rules:\n{rules}")).unwrap();
+            let mut command = python.module("microburst");
+            isolate(&mut command);
+            command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+            command.args(["--upstream", upstream, "--config"]).arg(config);
+            command
+        }))
+    }
+
+    /// How many faults it has injected.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    #[must_use]
+    pub fn fired(&self) -> usize {
+        let fired = self.get("/_microburst/fired").expect("microburst answers");
+        fired.matches("\"action\"").count()
+    }
+}
+
+/// Nothing of the developer's own cloud gets in.
+fn isolate(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("AWS_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("AWS_EC2_METADATA_DISABLED", "true");
+}
+
+macro_rules! is_a_server {
+    ($($name:ident),+) => {$(
+        impl Deref for $name {
+            type Target = Server;
+
+            fn deref(&self) -> &Server {
+                &self.0
+            }
+        }
+
+        impl $name {
+            /// As [`Server::kill`].
+            pub fn kill(&mut self) {
+                self.0.kill();
+            }
+        }
+    )+};
+}
+
+is_a_server!(Ministack, Moto, Microburst);

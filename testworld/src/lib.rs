@@ -1,0 +1,27 @@
+//! Servers for the tests of `bulla`: emulators as child processes on free loopback ports.
+//!
+//! What they need comes from a virtual environment that `cargo xtask test` builds below the target
+//! directory; its Python is named by an environment variable. A test that finds none says so, or
+//! fails where the variable `BULLA_REQUIRE_…` of its lane is set: none is skipped silently.
+//!
+//! No emulator of AWS KMS is honest about everything. Which is asked about what is said where they
+//! are used.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "it is part of tests only, which fail by panicking"
+)]
+
+mod aws;
+mod counter;
+mod python;
+mod server;
+
+pub use aws::{Microburst, Ministack, Moto};
+pub use counter::Counter;
+pub use python::Python;
+pub use server::Server;

@@ -1,0 +1,46 @@
+use std::process::Command;
+
+/// The interpreter of a virtual environment that has the servers.
+#[derive(Clone, Debug)]
+pub struct Python {
+    path: String,
+}
+
+impl Python {
+    /// The one with the emulators of AWS: named by `BULLA_AWS_PYTHON`, as the lane `aws` sets it.
+    /// `None`, loudly, where there is none.
+    ///
+    /// # Panics
+    /// If there is none and `BULLA_REQUIRE_AWS` is set.
+    #[must_use]
+    pub fn for_aws() -> Option<Self> {
+        Self::find("aws", "BULLA_AWS_PYTHON", "BULLA_REQUIRE_AWS")
+    }
+
+    fn find(lane: &str, variable: &str, required: &str) -> Option<Self> {
+        if let Ok(path) = std::env::var(variable) {
+            return Some(Self { path });
+        }
+        assert!(std::env::var_os(required).is_none(), "{variable} is not set");
+        eprintln!("SKIPPED: run `cargo xtask test --lane {lane}`, which sets up the servers");
+        None
+    }
+
+    /// Runs a module, such as `moto.server`.
+    pub(crate) fn module(&self, module: &str) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(["-m", module]);
+        command
+    }
+
+    /// Runs a script and returns what it prints.
+    ///
+    /// # Panics
+    /// If it fails.
+    #[must_use]
+    pub fn run(&self, script: &str, args: &[&str]) -> String {
+        let output = Command::new(&self.path).args(["-c", script]).args(args).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
