@@ -225,3 +225,35 @@ fn doctor_asks_the_cloud() {
         assert!(said.contains(text), "{text:?} is not in {said}");
     }
 }
+
+#[test]
+fn tokens_are_signed_in_the_cloud_and_verified_without_it() {
+    let Some(world) = World::new() else { return };
+    world.sandbox.configure(&format!(
+        "[keys.orders]\nuri = \"{}\"\n[keys.tokens]\nuri = \"{}\"\npolicy = \"quick\"\n\
+         [policies.quick]\nattempt-timeout = \"1s\"\ndeadline = \"2s\"",
+        world.key("orders"),
+        world.key("tokens"),
+    ));
+    let expected = "--iss us --aud them";
+    let token = world.ok(&format!("token sign --key tokens {expected}"));
+    world.sandbox.write("token", token);
+    // The key that seals is left out.
+    let set = world.ok("jwks");
+    assert_eq!((set.matches("\"kid\"").count(), set.matches("ES256").count()), (1, 1), "{set}");
+    world.sandbox.write("jwks.json", set);
+    world.ok(&format!("token verify token --key tokens {expected}"));
+    world.ok(&format!("token verify token --key {} {expected}", world.key("tokens")));
+    world.run("token sign --key orders").expect(2, "orders seals and does not sign");
+    world.run("token sign --key tokens --alg RS256").expect(2, "does not sign RS256");
+
+    world.counter.set_down(true);
+    world.ok(&format!("token verify token --jwks jwks.json {expected}"));
+    for args in
+        ["token sign --key tokens", "jwks", &format!("token verify token --key tokens {expected}")]
+    {
+        let ended = world.run(args);
+        ended.expect(4, "provider unavailable");
+        assert!(ended.stdout.is_empty(), "{args}");
+    }
+}

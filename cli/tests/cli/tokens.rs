@@ -381,6 +381,9 @@ fn sets_of_others_are_read() {
     pinned.expect(3, "it is PS384");
     assert!(!pinned.stderr.contains("hint"), "{}", pinned.stderr);
 
+    let own = sandbox.pipe(&format!("token verify --key local:rsa {EXPECTED}"), &token);
+    own.expect(3, "hint: an RSA key is taken to sign RS256 unless --alg says otherwise");
+
     let named = sandbox.ok(&format!("token sign --key local:rsa --kid 2026-11 {CLAIMS}"));
     let mut renamed = set.clone();
     renamed["keys"][0]["kid"] = json!("2026-11");

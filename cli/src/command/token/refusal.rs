@@ -26,7 +26,12 @@ const MAX_SECONDS: f64 = 253_402_300_799.0;
 /// Where the keys came from.
 pub(super) enum Place {
     /// A key that was named, and its versions.
-    Key,
+    Key {
+        /// Whether it is one of several algorithms.
+        rsa: bool,
+        /// Whether one was named.
+        alg_given: bool,
+    },
     /// A JWK set at hand.
     Set {
         keys: Arc<JwkSet>,
@@ -76,7 +81,7 @@ fn detail(reason: InvalidToken, token: &Unverified) -> Option<String> {
 fn hint(reason: InvalidToken, token: &Unverified, place: &Place) -> Option<String> {
     let kid = token.header().get("kid").and_then(Value::as_str);
     match (reason, place) {
-        (InvalidToken::UnknownKey, Place::Key) => Some(
+        (InvalidToken::UnknownKey, Place::Key { .. }) => Some(
             "keys here go by their thumbprints; for a token signed with --kid, give a JWK set with \
              that name in it"
                 .to_owned(),
@@ -85,7 +90,7 @@ fn hint(reason: InvalidToken, token: &Unverified, place: &Place) -> Option<Strin
             let skipped = keys.skipped();
             Some(format!("{skipped} of the set's keys can't be used here, by their kind or size"))
         }
-        (InvalidToken::Algorithm, Place::Key) => {
+        (InvalidToken::Algorithm, Place::Key { rsa: true, alg_given: false }) => {
             Some("an RSA key is taken to sign RS256 unless --alg says otherwise".to_owned())
         }
         (InvalidToken::Algorithm, Place::Set { keys, alg_given: false }) => {

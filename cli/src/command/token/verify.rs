@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use bulla::jwt::{JwkSet, KeySource, MAX_SET_LEN, Verified, Verifier};
+use bulla::{
+    SigningAlgorithm,
+    jwt::{Jwk, JwkSet, KeySource, MAX_SET_LEN, Verified, Verifier},
+};
 use serde_json::Value;
 
 use super::{
@@ -63,12 +66,7 @@ fn issuer(args: &VerifyToken) -> Outcome<Option<&str>> {
 
 fn keys(args: &VerifyToken, session: &Session) -> Outcome<(Box<dyn KeySource>, Place)> {
     if let Some(key) = &args.key {
-        let config = Config::load(session.config.as_deref())?;
-        let keys = Keys::choose(config.as_ref(), std::slice::from_ref(key))?;
-        let rsa =
-            args.alg.map(|alg| alg.algorithm).filter(|alg| alg.as_str().starts_with(['R', 'P']));
-        let set = keys.jwk_set(rsa.unwrap_or(DEFAULT_RSA), &session.runtime)?;
-        return Ok((Box::new(Arc::new(set)), Place::Key));
+        return named_key(key, args.alg.map(|alg| alg.algorithm), session);
     }
     if let Some(url) = &args.issuer {
         return Ok((Remote::Issuer(url).source()?, Place::Remote));
@@ -80,6 +78,28 @@ fn keys(args: &VerifyToken, session: &Session) -> Outcome<(Box<dyn KeySource>, P
     let set = Arc::new(read_set(set)?);
     let place = Place::Set { keys: Arc::clone(&set), alg_given: args.alg.is_some() };
     Ok((Box::new(set), place))
+}
+
+/// A key of this user and its versions.
+fn named_key(
+    key: &String,
+    alg: Option<SigningAlgorithm>,
+    session: &Session,
+) -> Outcome<(Box<dyn KeySource>, Place)> {
+    let config = Config::load(session.config.as_deref())?;
+    let keys = Keys::choose(config.as_ref(), std::slice::from_ref(key))?;
+    let rsa = alg.filter(is_rsa).unwrap_or(DEFAULT_RSA);
+    let set = keys.jwk_set(rsa, &session.runtime)?;
+    let place = Place::Key {
+        rsa: set.iter().filter_map(Jwk::algorithm).any(|alg| is_rsa(&alg)),
+        alg_given: alg.is_some(),
+    };
+    Ok((Box::new(Arc::new(set)), place))
+}
+
+fn is_rsa(algorithm: &SigningAlgorithm) -> bool {
+    use SigningAlgorithm::*;
+    matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512)
 }
 
 fn read_set(path: &str) -> Outcome<JwkSet> {
