@@ -8,10 +8,7 @@ use std::{
     thread,
 };
 
-use bulla::{
-    CryptoProviderExt,
-    jwt::{Claims, JwkSet, KeySource, ProviderKeys, Verifier},
-};
+use bulla::jwt::{Claims, JwkSet, KeySource, ProviderKeys, Verifier};
 use bulla_local::{KeyType, Local, Protection, Store};
 use bulla_oidc::RemoteKeys;
 use divan::{Bencher, black_box};
