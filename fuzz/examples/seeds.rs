@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use bulla::{Context, CryptoProviderExt as _, Head, Sealer, Suite, stream::EncryptWriter};
-use bulla_fuzz::{context, seal, vault, wait};
+use bulla_fuzz::{context, seal, token, vault, wait};
 use bulla_local::{ExportFormat, KeyType, Protection, Store};
 
 fn main() {
@@ -33,6 +33,16 @@ fn main() {
         put("key_file", &name, &file);
     }
     put("context", "pairs", &[3; 40]);
+    let claims =
+        serde_json::json!({ "iss": "us", "exp": 4_102_444_800_u32, "x": [1, { "y": null }] });
+    put("jws", "signed", token::sign(&claims).as_bytes());
+    for (name, key) in JWKS {
+        put("jwk", name, key.as_bytes());
+        put("jwks", name, format!(r#"{{"keys":[{key},{}]}}"#, token::PUBLIC).as_bytes());
+    }
+    for (name, text) in METADATA {
+        put("discovery", name, text.as_bytes());
+    }
 }
 
 fn messages() -> Vec<(String, Vec<u8>)> {
@@ -120,4 +130,24 @@ retry-budget = { percent = 25, reserve = 5 }
 breaker = { failures = 6, open-for = "1m" }
 "#,
     ),
+];
+
+/// The keys of RFC 7517, appendix A.1 (P-256), and of RFC 7515, appendix A.2 (RSA).
+const JWKS: &[(&str, &str)] = &[
+    (
+        "p256",
+        r#"{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","use":"sig","kid":"1"}"#,
+    ),
+    (
+        "rsa",
+        r#"{"kty":"RSA","n":"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ","e":"AQAB","alg":"RS256","key_ops":["verify"]}"#,
+    ),
+];
+
+const METADATA: &[(&str, &str)] = &[
+    (
+        "https",
+        r#"{"issuer":"https://id.example/a","jwks_uri":"https://keys.example/a?b=c","id_token_signing_alg_values_supported":["RS256"],"x":{"y":[1,2.5,null]}}"#,
+    ),
+    ("local", r#"{"issuer":"http://localhost:1","jwks_uri":"http://[::1]:2/keys"}"#),
 ];

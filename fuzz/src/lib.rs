@@ -1,5 +1,7 @@
 //! What fuzz targets have in common: a provider with a fixed key, so that the corpus opens.
 
+pub mod token;
+
 use std::sync::OnceLock;
 
 use bulla::{Context, CryptoProviderExt as _, EncryptionContext, Error, Header, Result};
