@@ -97,7 +97,7 @@ fn fuzz(project: &Project, host: &str, name: &str, seconds: u32) -> Outcome<u64>
         .arg("-timeout=25")
         .arg(format!("-artifact_prefix={}/{name}-", found.display()))
         .arg(&corpus)
-        .arg(project.path("fuzz/seeds").join(name))
+        .arg(project.path("fuzz/corpus").join(name))
         .read_stderr()?;
     let executions = said
         .lines()

@@ -1,4 +1,4 @@
-//! Writes the seed corpora anew: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`. They are
+//! Writes the corpora anew: `cargo run --manifest-path fuzz/Cargo.toml --example corpus`. They are
 //! random where messages are, so a run changes them all; it is for a new format or a new target.
 
 use std::{fs, path::Path};
@@ -8,7 +8,7 @@ use bulla_fuzz::{context, seal, token, vault, wait};
 use bulla_local::{ExportFormat, KeyType, Protection, Store};
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     let put = |target: &str, name: &str, bytes: &[u8]| {
         let dir = root.join(target);
         fs::create_dir_all(&dir).expect("a directory");
