@@ -109,85 +109,79 @@ enum Use {
     Unknown(Arc<Keys>),
 }
 
+enum Next {
+    Use(Use),
+    Wait(Flight),
+}
+
+fn has(kept: &Keys, kid: Option<&str>) -> bool {
+    kid.is_none_or(|kid| kept.value.find(kid).is_some())
+}
+
 impl Inner {
     async fn keys(self: &Arc<Self>, kid: Option<&str>) -> Result<Use> {
         let now = (self.fetcher.clock)();
+        if let Some(kept) = self.usable(now)
+            && kept.is_fresh(now)
+            && !kept.is_due(now)
+            && has(&kept, kid)
+        {
+            return Ok(Use::Hit(kept));
+        }
+        let flight = match self.next(kid, now)? {
+            Next::Use(at_hand) => return Ok(at_hand),
+            Next::Wait(flight) => flight,
+        };
+        let error = match landed(flight).await {
+            Ok(found) => {
+                if let Some(kid) = kid.filter(|_| !has(&found, kid)) {
+                    let until = now + self.fetcher.policy.unknown_for();
+                    self.lock().not_found(kid, until);
+                }
+                return Ok(Use::Fetched(found));
+            }
+            Err(error) => error,
+        };
+        // Of an id that is not at hand, nobody can tell in an outage whether there is such a key.
+        let stale = self.usable((self.fetcher.clock)()).filter(|kept| has(kept, kid));
+        stale.map(Use::Stale).ok_or(error)
+    }
+
+    /// What to do when keys at hand are not simply used. They are looked at again under the lock,
+    /// under which they are also replaced, so that nobody asks for what has just come.
+    fn next(self: &Arc<Self>, kid: Option<&str>, now: Instant) -> Result<Next> {
+        let mut state = self.lock();
+        let paused = state.paused(now).cloned();
         let Some(kept) = self.usable(now) else {
-            return self.wait(now).await.map(Use::Fetched);
+            return match (state.join(false), paused) {
+                (Some(flight), _) => Ok(Next::Wait(flight)),
+                (None, Some(error)) => Err(error),
+                (None, None) => self.fetch(&mut state, false).map(Next::Wait),
+            };
         };
-        if let Some(kid) = kid.filter(|kid| kept.value.find(kid).is_none()) {
-            return self.search(kept, kid, now).await;
-        }
-        if !kept.is_fresh(now) {
-            return self.renewed(kept, now).await;
-        }
-        if kept.is_due(now) {
-            let mut state = self.lock();
-            if state.paused(now).is_none() {
-                // Nobody waits for it. Without a runtime, whoever finds them expired is told.
-                let _ = self.fetch(&mut state, false);
-            }
-        }
-        Ok(Use::Hit(kept))
-    }
-
-    /// No keys: waits for them, unless that has just failed.
-    async fn wait(self: &Arc<Self>, now: Instant) -> Result<Arc<Keys>> {
-        let flight = {
-            let mut state = self.lock();
-            match (state.join(false), state.paused(now)) {
-                (Some(flight), _) => flight,
-                (None, Some(error)) => return Err(error.clone()),
-                (None, None) => self.fetch(&mut state, false)?,
-            }
-        };
-        landed(flight).await
-    }
-
-    /// Keys past their time to live. The first to find them so waits for others; in an outage that
-    /// is known, nobody does.
-    async fn renewed(self: &Arc<Self>, kept: Arc<Keys>, now: Instant) -> Result<Use> {
-        let flight = {
-            let mut state = self.lock();
-            if state.is_failing() {
-                if state.paused(now).is_none() {
-                    let _ = self.fetch(&mut state, false);
+        if let Some(kid) = kid.filter(|_| !has(&kept, kid)) {
+            return match (state.join(true), paused) {
+                (Some(flight), _) => Ok(Next::Wait(flight)),
+                (None, Some(error)) => Err(error),
+                (None, None)
+                    if kept.is_fresh(now)
+                        && state.is_unknown(kid, now, self.fetcher.policy.cooldown) =>
+                {
+                    Ok(Next::Use(Use::Unknown(kept)))
                 }
-                return Ok(Use::Stale(kept));
-            }
-            self.fetch(&mut state, false)?
-        };
-        match landed(flight).await {
-            Ok(kept) => Ok(Use::Fetched(kept)),
-            Err(error) => match self.usable((self.fetcher.clock)()) {
-                Some(kept) => Ok(Use::Stale(kept)),
-                None => Err(error),
-            },
+                (None, None) => self.fetch(&mut state, true).map(Next::Wait),
+            };
         }
-    }
-
-    /// Keys without the one that is wanted: asks, unless that was done lately.
-    async fn search(self: &Arc<Self>, kept: Arc<Keys>, kid: &str, now: Instant) -> Result<Use> {
-        let policy = &self.fetcher.policy;
-        let flight = {
-            let mut state = self.lock();
-            match (state.join(true), state.paused(now)) {
-                (Some(flight), _) => flight,
-                // Of an id that is not known, nobody can tell in an outage whether there is such a key.
-                (None, Some(error)) => return Err(error.clone()),
-                (None, None) => {
-                    if kept.is_fresh(now) && state.is_unknown(kid, now, policy.cooldown) {
-                        return Ok(Use::Unknown(kept));
-                    }
-                    self.fetch(&mut state, true)?
-                }
-            }
-        };
-        let found = landed(flight).await?;
-        if found.value.find(kid).is_none() {
-            self.lock().not_found(kid, now + policy.unknown_for());
+        let fresh = kept.is_fresh(now);
+        if !fresh && !state.is_failing() {
+            return self.fetch(&mut state, false).map(Next::Wait);
         }
-        Ok(Use::Fetched(found))
+        if (!fresh || kept.is_due(now)) && paused.is_none() {
+            // Nobody waits for it, nor in an outage that is known. Where there is no runtime to fetch
+            // on, whoever has to wait is told.
+            let _ = self.fetch(&mut state, false);
+        }
+        Ok(Next::Use(if fresh { Use::Hit(kept) } else { Use::Stale(kept) }))
     }
 
     /// The keys at hand, if they may be used, be it as stale ones.

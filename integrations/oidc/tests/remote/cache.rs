@@ -242,3 +242,29 @@ fn a_fetch_that_was_abandoned_is_made_again() {
     world.server.reply("/keys", Reply::json(set));
     second.block_on(world.keys.refresh()).unwrap();
 }
+
+/// Whoever looks just before keys come must not ask for them again just after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_threads_ask_once() {
+    let world = std::sync::Arc::new(World::new().await);
+    let token = world.issuer.token().await;
+    let mut asked = 0;
+    for round in 0..20 {
+        if round % 2 == 1 {
+            world.issuer.rotate(); // searched for; in other rounds, expired
+            world.server.publish(&world.issuer).await;
+        } else {
+            world.time.advance(HOUR);
+        }
+        let token = if round % 2 == 1 { world.issuer.token().await } else { token.clone() };
+        let all = (0..64).map(|_| {
+            let (world, token) = (std::sync::Arc::clone(&world), token.clone());
+            tokio::spawn(async move { world.verify(&token).await })
+        });
+        for verified in join_all(all).await {
+            verified.unwrap().unwrap();
+        }
+        asked += 1;
+        assert_eq!(world.server.count("/keys"), asked, "round {round}");
+    }
+}
