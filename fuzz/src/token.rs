@@ -52,3 +52,13 @@ pub fn verify_changed(token: &str, at: usize) -> Option<Value> {
     other[at] = if other[at] == b'A' { b'B' } else { b'A' };
     verify(std::str::from_utf8(&other).ok()?)
 }
+
+/// Whether a key is the same to a verifier. To `==` it need not be: where neither `use` nor `key_ops`
+/// was read, `use` is written.
+pub fn same_key(one: &Jwk, other: &Jwk) -> bool {
+    let all = |key: &Jwk| {
+        let kid = key.kid().map(str::to_owned);
+        (key.thumbprint(), kid, key.algorithm(), key.is_for_verifying())
+    };
+    all(one) == all(other)
+}

@@ -9,8 +9,10 @@ use crate::{address, metadata::Metadata};
 pub fn metadata(issuer: &str, json: &[u8]) {
     let Ok(at) = address::openid(issuer) else { return };
     let Ok(metadata) = Metadata::parse(json, issuer, &at) else { return };
-    let value: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
-    assert_eq!(value.get("issuer").and_then(|it| it.as_str()), Some(issuer));
+    // Which is stricter about depth and escapes in what is ignored.
+    if let Ok(value) = serde_json::from_slice::<serde_json::Value>(json) {
+        assert_eq!(value.get("issuer").and_then(|it| it.as_str()), Some(issuer));
+    }
     let uri = &metadata.jwks_uri;
     assert!(uri.scheme() == "https" || address::is_loopback(uri) && address::is_loopback(&at));
     assert!(uri.username().is_empty() && uri.password().is_none() && uri.fragment().is_none());

@@ -31,7 +31,10 @@ impl Metadata {
         if !object || json.len() > MAX_LEN {
             return Err(damaged("the issuer's metadata is not one JSON object of at most 64 KiB"));
         }
-        let members: Members = serde_json::from_slice(json).map_err(|_| {
+        // Of members that are ignored serde_json checks no encoding.
+        let text = std::str::from_utf8(json)
+            .map_err(|_| damaged("the issuer's metadata is not UTF-8 (RFC 8259, section 8.1)"))?;
+        let members: Members = serde_json::from_str(text).map_err(|_| {
             damaged("the issuer's metadata is no JSON, or not once issuer and jwks_uri as strings")
         })?;
         if members.issuer != issuer {
@@ -95,6 +98,14 @@ mod tests {
     fn on_this_host_if_the_issuer_is() {
         let json = r#"{"issuer":"http://localhost:1","jwks_uri":"http://127.0.0.1:2/keys"}"#;
         assert_eq!(parse_at("http://localhost:1", json).unwrap().port(), Some(2));
+    }
+
+    #[test]
+    fn all_of_it_is_utf8() {
+        let json = b"{\"issuer\":\"https://id.example/a\",\"jwks_uri\":\"https://k.example\",\"x\":\"\xff\"}";
+        let at = address::openid(ISSUER).unwrap();
+        let error = Metadata::parse(json, ISSUER, &at).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Damaged);
     }
 
     #[test]
