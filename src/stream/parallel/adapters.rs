@@ -22,7 +22,7 @@ pin_project! {
     /// [`AsyncBufRead`] where `R` is an [`AsyncRead`].
     ///
     /// An end of file here means that the message is whole. An error of `R` is handed on, and from
-    /// then on every call fails. Reads ahead by one run (1 MiB) for each thread.
+    /// then on every call fails. Reads ahead by one run (512 KiB) for each thread.
     pub struct ParallelReader<H, R> {
         pub(super) pipeline: Pipeline<H>,
         #[pin]
@@ -90,7 +90,7 @@ pin_project! {
     /// [`AsyncWrite`] where `W` does.
     ///
     /// Only [`finish`](Self::finish) ends the message. A writer that is dropped, flushed or shut
-    /// down without it leaves something that does not open. Holds a run (1 MiB) for each thread and
+    /// down without it leaves something that does not open. Holds a run (512 KiB) for each thread and
     /// no more: when `W` is slow, so are writes.
     #[must_use = "only `finish` ends the message"]
     pub struct ParallelWriter<H, W> {

@@ -1,6 +1,6 @@
 //! Streams on several threads. The bytes are the same as those of one thread.
 //!
-//! A message is cut into runs of 1 MiB, which are worked on at the same time and written in order.
+//! A message is cut into runs of 512 KiB, which are worked on at the same time and written in order.
 //! It pays for megabytes and more; a short message is done before a second thread begins.
 
 mod adapters;
@@ -38,7 +38,7 @@ pub type ParallelEncryptWriter<W> = ParallelWriter<Sealing, W>;
 /// Writes the plaintext of what is written to it.
 pub type ParallelDecryptWriter<W> = ParallelWriter<Opening, W>;
 
-/// Seals and opens streams on several threads, in memory of about 2 MiB for each thread and 4 MiB
+/// Seals and opens streams on several threads, in memory of about 1 MiB for each thread and 2 MiB
 /// more, whatever the length.
 ///
 /// ```
