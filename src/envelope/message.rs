@@ -90,7 +90,7 @@ pub struct SealedHeader {
 
 impl SealedHeader {
     /// The recipients that the message lacks: none, unless the write policy is
-    /// [`WritePolicy::AtLeast`].
+    /// [`WritePolicy::AtLeast`](crate::WritePolicy::AtLeast).
     #[must_use]
     pub fn missing(&self) -> &[MissingRecipient] {
         &self.missing
