@@ -107,15 +107,16 @@ fn deny(project: &Project) -> Outcome {
     project.command(cargo_deny, checks).run()
 }
 
+/// Built with the whole workspace, as the lane `test` does: its features, and so its artifacts.
 fn interop(project: &Project) -> Outcome {
     let python = tools::python(project, "interop", "tests/interop/requirements.txt")?;
-    tests(project, &["-p", "bulla-tests", "-p", "bulla-cli", "--test", "interop"])
+    tests(project, &["--workspace", "--test", "interop"])
         .env("BULLA_INTEROP_PYTHON", python)
         .env("BULLA_REQUIRE_INTEROP", "1")
         .run()
 }
 
-/// Built with the whole workspace, as the lane `test` does: its features, and so its artifacts.
+/// Built with the whole workspace too.
 fn aws(project: &Project) -> Outcome {
     let python = tools::python(project, "aws", "testworld/aws-requirements.txt")?;
     let named = AWS_TESTS.iter().flat_map(|name| ["--test", name]);
