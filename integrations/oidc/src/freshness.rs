@@ -1,7 +1,7 @@
 //! What the headers of an answer say about time (RFC 9111, sections 4.2 and 5; RFC 9110, section
 //! 10.2.3).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::{AGE, CACHE_CONTROL, HeaderMap, HeaderValue, RETRY_AFTER};
 
@@ -22,9 +22,18 @@ pub(crate) fn age(headers: &HeaderMap) -> Duration {
     headers.get(AGE).and_then(seconds).unwrap_or_default()
 }
 
-/// How long the server asks to wait, if it says so in seconds; dates are not read.
+/// How long the server asks to wait, in seconds or until a date, by this machine's clock.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER).and_then(seconds)
+    retry_after_at(headers, SystemTime::now())
+}
+
+fn retry_after_at(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?;
+    seconds(value).or_else(|| {
+        let date = httpdate::parse_http_date(value.to_str().ok()?.trim()).ok()?;
+        // A date that has passed asks for no wait.
+        Some(date.duration_since(now).unwrap_or_default())
+    })
 }
 
 fn of_directive(directive: &str) -> Option<Duration> {
@@ -89,6 +98,26 @@ mod tests {
     }
 
     #[test]
+    fn waits_may_be_dates() {
+        let at = |date: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(date));
+            // Sat, 21 Nov 2026 10:00:00 GMT
+            retry_after_at(&headers, SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_255_200))
+        };
+        for (date, wait) in [
+            ("Sat, 21 Nov 2026 10:00:30 GMT", Some(30)),
+            ("Saturday, 21-Nov-26 10:01:00 GMT", Some(60)),
+            ("Sat Nov 21 10:00:01 2026", Some(1)),
+            ("Sat, 21 Nov 2026 09:00:00 GMT", Some(0)),
+            ("Sat, 31 Feb 2026 10:00:00 GMT", None),
+            ("tomorrow", None),
+        ] {
+            assert_eq!(at(date), wait.map(Duration::from_secs), "{date}");
+        }
+    }
+
+    #[test]
     fn ages_and_waits_are_seconds() {
         let mut headers = HeaderMap::new();
         assert_eq!((age(&headers), retry_after(&headers)), (Duration::ZERO, None));
@@ -97,7 +126,7 @@ mod tests {
         let (seven, nine) = (Duration::from_secs(7), Duration::from_secs(9));
         assert_eq!((age(&headers), retry_after(&headers)), (seven, Some(nine)));
         headers.insert(AGE, HeaderValue::from_static("x"));
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("Sat, 21 Nov 2026 10:00:00 GMT"));
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("x"));
         assert_eq!((age(&headers), retry_after(&headers)), (Duration::ZERO, None));
     }
 }

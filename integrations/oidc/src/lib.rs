@@ -45,7 +45,7 @@
 //!
 //! A source never speaks of the token. What it says is
 //! [`Unavailable`](bulla::ErrorKind::Unavailable), [`Timeout`](bulla::ErrorKind::Timeout) or
-//! [`Throttled`](bulla::ErrorKind::Throttled) (429, with the seconds of `Retry-After`) where trying
+//! [`Throttled`](bulla::ErrorKind::Throttled) (429, with the wait of `Retry-After`) where trying
 //! again can help; [`Denied`](bulla::ErrorKind::Denied) (401, 403),
 //! [`NotFound`](bulla::ErrorKind::NotFound) (404, 410),
 //! [`InvalidInput`](bulla::ErrorKind::InvalidInput) (a redirect: configure where it leads) or
