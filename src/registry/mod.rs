@@ -14,6 +14,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     key::{KeyName, KeyUri},
     provider::{CryptoProvider, Health},
+    resilience::{Policy, Resilient},
 };
 
 /// A provider that many share.
@@ -28,6 +29,12 @@ pub trait OpenScheme: Send + Sync {
     /// # Errors
     /// What the provider says of the key.
     async fn open(&self, uri: &KeyUri, name: &str) -> Result<SharedProvider>;
+
+    /// Whether opening is work of this machine alone. If so it is done once and may take its time,
+    /// such as for a passphrase. It is not, unless this says so.
+    fn opens_locally(&self) -> bool {
+        false
+    }
 }
 
 /// Named providers, one of which may be the default. One registry serves values, streams and
@@ -49,6 +56,7 @@ pub trait OpenScheme: Send + Sync {
 /// ```
 pub struct Registry {
     schemes: BTreeMap<&'static str, Arc<dyn OpenScheme>>,
+    policy: Policy,
     current: ArcSwap<Named>,
     /// Held while `current` is changed, so that no change gets lost. Readers don't need it.
     changing: Mutex<()>,
@@ -64,10 +72,10 @@ impl Registry {
     /// A registry to give schemes to.
     #[must_use]
     pub fn builder() -> RegistryBuilder {
-        RegistryBuilder { schemes: BTreeMap::new() }
+        RegistryBuilder { schemes: BTreeMap::new(), policy: Policy::default() }
     }
 
-    /// Adds a provider under a new name.
+    /// Adds a provider under a new name, as it is: wrap it in a [`Resilient`] first.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for an empty name; [`ErrorKind::AlreadyExists`] for one that is
@@ -167,12 +175,27 @@ impl Registry {
         named.providers.values().filter(|p| p.opens(key).is_some()).cloned().collect()
     }
 
-    /// Opens the provider that a URI names, and adds it under `name`.
+    /// Opens the provider that a URI names, and adds it under `name`. It stands behind timeouts,
+    /// retries and a circuit breaker, by the policy of [`RegistryBuilder::policy`].
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] for a scheme without an opener here; as for
     /// [`register`](Self::register); what the provider says.
     pub async fn open(&self, name: &str, uri: &KeyUri) -> Result<SharedProvider> {
+        self.open_with(name, uri, self.policy.clone()).await
+    }
+
+    /// The same by a policy of its own. The policy holds for opening already, unless that is
+    /// [work of this machine](OpenScheme::opens_locally).
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub async fn open_with(
+        &self,
+        name: &str,
+        uri: &KeyUri,
+        policy: Policy,
+    ) -> Result<SharedProvider> {
         check_name(name)?;
         let opener = self.schemes.get(uri.scheme()).ok_or_else(|| {
             let known: Vec<_> = self.schemes.keys().copied().collect();
@@ -182,7 +205,11 @@ impl Registry {
                 format!("no provider for `{}` keys is registered; there is: {known}", uri.scheme()),
             )
         })?;
-        let provider = opener.open(uri, name).await?;
+        let resilient = match opener.opens_locally() {
+            true => Resilient::new(opener.open(uri, name).await?, policy),
+            false => Resilient::open(name, policy, || opener.open(uri, name)).await?,
+        };
+        let provider: SharedProvider = Arc::new(resilient);
         match self.register(name, Arc::clone(&provider)) {
             Ok(()) => Ok(provider),
             Err(taken) => {
@@ -225,6 +252,7 @@ impl Registry {
 /// Builds a [`Registry`].
 pub struct RegistryBuilder {
     schemes: BTreeMap<&'static str, Arc<dyn OpenScheme>>,
+    policy: Policy,
 }
 
 impl RegistryBuilder {
@@ -235,10 +263,19 @@ impl RegistryBuilder {
         self
     }
 
+    /// Timeouts, retries and breaker of the providers that [`Registry::open`] opens:
+    /// `Policy::default()` unless set.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
     /// A registry without providers.
     #[must_use]
     pub fn build(self) -> Registry {
-        Registry { schemes: self.schemes, current: ArcSwap::default(), changing: Mutex::default() }
+        let Self { schemes, policy } = self;
+        Registry { schemes, policy, current: ArcSwap::default(), changing: Mutex::default() }
     }
 }
 

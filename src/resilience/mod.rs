@@ -56,8 +56,12 @@ pub use breaker::BreakerState;
 pub use failover::Failover;
 pub use policy::{Policy, PolicyBuilder};
 
-use self::{breaker::Breaker, budget::Budget, observe::Telemetry};
-use crate::{key::KeyName, provider::CryptoProvider};
+use self::{breaker::Breaker, budget::Budget, call::Tries, observe::Telemetry};
+use crate::{
+    error::{Operation, Result},
+    key::KeyName,
+    provider::{CryptoProvider, Disabled},
+};
 
 /// A provider with timeouts, retries and a circuit breaker around it.
 ///
@@ -137,6 +141,50 @@ impl Resilient {
     /// Wraps `provider`.
     #[must_use]
     pub fn new(provider: Arc<dyn CryptoProvider>, policy: Policy) -> Self {
+        let label = provider.label().into();
+        let mut new = Self::around_nothing(label, policy);
+        new.put(provider);
+        new
+    }
+
+    /// Opens a provider under the policy, and wraps it. `open` may be called as often as the policy
+    /// says; `label` is the name in errors, logs and metrics.
+    ///
+    /// ```
+    /// # async fn connect() -> bulla::Result<bulla::SharedProvider> {
+    /// #     Ok(std::sync::Arc::new(bulla::provider::Disabled))
+    /// # }
+    /// # async fn wrap() -> bulla::Result<()> {
+    /// use bulla::resilience::{Policy, Resilient};
+    ///
+    /// let kms = Resilient::open("primary", Policy::default(), || connect()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Timeout`](crate::ErrorKind::Timeout) after the deadline at the latest; otherwise the last
+    /// error of `open`.
+    pub async fn open<F>(
+        label: impl Into<Arc<str>>,
+        policy: Policy,
+        open: impl Fn() -> F + Send + Sync,
+    ) -> Result<Self>
+    where
+        F: Future<Output = Result<Arc<dyn CryptoProvider>>> + Send,
+    {
+        let mut new = Self::around_nothing(label.into(), policy);
+        let provider = new.run(Operation::Build, Tries::Policy, || Box::pin(open())).await?;
+        new.put(provider);
+        Ok(new)
+    }
+
+    fn put(&mut self, provider: Arc<dyn CryptoProvider>) {
+        self.known = Mutex::new(provider.sealing_key().cloned().into_iter().collect());
+        self.inner = provider;
+    }
+
+    fn around_nothing(label: Arc<str>, policy: Policy) -> Self {
         let seed = policy.seed.or_else(|| getrandom::u64().ok());
         let core = Core {
             breaker: Breaker::new(&policy),
@@ -146,10 +194,10 @@ impl Resilient {
             closed: false,
         };
         Self {
-            telemetry: Telemetry::new(provider.label().into()),
-            label: provider.label().into(),
-            known: Mutex::new(provider.sealing_key().cloned().into_iter().collect()),
-            inner: provider,
+            telemetry: Telemetry::new(Arc::clone(&label)),
+            label,
+            known: Mutex::default(),
+            inner: Arc::new(Disabled),
             policy,
             core: Mutex::new(core),
         }

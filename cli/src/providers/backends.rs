@@ -3,9 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use bulla::{
-    Error, ErrorKind, KeyUri, OpenScheme, Registry, Result, SharedProvider, resilience::Resilient,
-};
+use bulla::{Error, ErrorKind, KeyUri, OpenScheme, Registry, Result, SharedProvider};
 use bulla_local::{Local, Passphrase, Store};
 
 use super::{NamedKey, Provider};
@@ -32,10 +30,7 @@ impl Backends {
 
     /// The provider of a key, to seal with or to sign with.
     pub(crate) async fn open(&self, key: &NamedKey) -> Result<Provider> {
-        let provider = self.0.open(&key.name, &key.uri).await?;
-        let resilient: Provider = Arc::new(Resilient::new(provider, key.policy.clone()));
-        self.0.replace(&key.name, Arc::clone(&resilient))?;
-        Ok(resilient)
+        self.0.open_with(&key.name, &key.uri, key.policy.clone()).await
     }
 }
 
@@ -64,6 +59,10 @@ impl OpenScheme for LocalScheme {
         let built = tokio::task::spawn_blocking(build).await;
         let local = built.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))??;
         Ok(Arc::new(local))
+    }
+
+    fn opens_locally(&self) -> bool {
+        true
     }
 }
 

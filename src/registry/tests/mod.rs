@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    time::Duration,
+};
 
 use super::*;
 use crate::{
@@ -72,6 +75,79 @@ async fn schemes_are_those_that_the_application_gave() {
     let error = registry.open("vault", &vault).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.message().contains("hashivault") && error.message().contains("local"));
+}
+
+/// Opens after so many failures; or, if it is local, after an hour.
+struct Late {
+    fails: Vec<ErrorKind>,
+    asked: AtomicUsize,
+    local: bool,
+}
+
+impl Late {
+    fn after(fails: &[ErrorKind]) -> Arc<Self> {
+        Arc::new(Self { fails: fails.to_vec(), asked: 0.into(), local: false })
+    }
+}
+
+#[async_trait]
+impl OpenScheme for Late {
+    async fn open(&self, _: &KeyUri, name: &str) -> Result<SharedProvider> {
+        let before = self.asked.fetch_add(1, SeqCst);
+        if self.local {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+        }
+        match self.fails.get(before) {
+            Some(ErrorKind::Timeout) => std::future::pending().await,
+            Some(kind) => Err(Error::new(*kind, "as the test asked")),
+            None => Ok(fake(name)),
+        }
+    }
+
+    fn opens_locally(&self) -> bool {
+        self.local
+    }
+}
+
+async fn open_late(late: &Arc<Late>) -> Result<(Registry, SharedProvider)> {
+    let policy = Policy::builder().breaker_threshold(1).jitter_seed(1).build()?;
+    let scheme = Arc::<Late>::clone(late);
+    let registry = Registry::builder().scheme("local", scheme).policy(policy).build();
+    let opened = registry.open("app", &"local:dev".parse()?).await;
+    assert_eq!(opened.is_ok(), registry.get("app").is_ok());
+    opened.map(|opened| (registry, opened))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_opened_stands_behind_the_policy_and_opening_does_too() {
+    let late = Late::after(&[ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::Throttled]);
+    let (registry, opened) = open_late(&late).await.unwrap();
+    assert_eq!((opened.label(), late.asked.load(SeqCst)), ("app", 4));
+    let shown = format!("{:?}", registry.get("app").unwrap());
+    assert!(shown.starts_with("Resilient") && shown.contains("breaker_threshold: 1"), "{shown}");
+
+    let late = Late::after(&[ErrorKind::Timeout; 9]);
+    let start = tokio::time::Instant::now();
+    let error = open_late(&late).await.unwrap_err();
+    assert_eq!((error.kind(), error.provider()), (ErrorKind::Timeout, Some("app")));
+    assert!(start.elapsed() < Duration::from_secs(16));
+
+    // Somebody's decision, or a mistake, is not tried again.
+    for refusal in [ErrorKind::Denied, ErrorKind::NotFound, ErrorKind::InvalidInput] {
+        let late = Late::after(&[refusal]);
+        assert_eq!((kind(open_late(&late).await), late.asked.load(SeqCst)), (refusal, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn opening_on_this_machine_may_take_its_time() {
+    let local = |fails: &[ErrorKind]| {
+        Arc::new(Late { fails: fails.to_vec(), asked: 0.into(), local: true })
+    };
+    assert!(open_late(&local(&[])).await.is_ok());
+    let late = local(&[ErrorKind::Unavailable]);
+    assert_eq!(kind(open_late(&late).await), ErrorKind::Unavailable);
+    assert_eq!(late.asked.load(SeqCst), 1, "once");
 }
 
 #[test]
