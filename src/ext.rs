@@ -81,6 +81,22 @@ pub trait CryptoProviderExt: CryptoProvider {
         direct::decrypt(self, sealed, context)
     }
 
+    /// Moves a direct message to the current version of the sealing key and to another context,
+    /// which may be the same. AWS KMS does this without handing out the payload; with others it
+    /// passes through this process.
+    ///
+    /// # Errors
+    /// As for [`decrypt_direct`](Self::decrypt_direct) under `from` and
+    /// [`encrypt_direct`](Self::encrypt_direct) under `to`.
+    fn reencrypt_direct(
+        &self,
+        sealed: &[u8],
+        from: &Context,
+        to: &Context,
+    ) -> impl Future<Output = Result<Vec<u8>>> + Send {
+        direct::reencrypt(self, sealed, from, to)
+    }
+
     /// Signs claims, anything that serialises to a JSON object, as a JSON Web Token with
     /// `"typ":"JWT"` under the signing key.
     ///

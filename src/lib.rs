@@ -55,10 +55,10 @@ mod verify;
 pub use context::{Context, EncryptionContext, MAX_ENCODED_LEN, MAX_PAIRS};
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub use envelope::{
-    BatchItem, CachePolicy, CachePolicyBuilder, CacheStats, DEFAULT_HEADER_LEN, Head, HeadReader,
-    Header, Hedge, MAGIC, MAX_RECIPIENTS, MissingRecipient, OpenedHeader, Opener, PREFIX_LEN,
-    Renewal, Rewrap, Rewrapped, SealedBatch, SealedHeader, Sealer, SealerBuilder, Suite,
-    TEXT_PREFIX, WritePolicy, from_text, reencrypt, to_text,
+    BatchItem, CachePolicy, CachePolicyBuilder, CacheStats, DEFAULT_HEADER_LEN, DirectMessage,
+    Head, HeadReader, Header, Hedge, MAGIC, MAX_RECIPIENTS, MissingRecipient, OpenedHeader, Opener,
+    PREFIX_LEN, Renewal, Rewrap, Rewrapped, SealedBatch, SealedHeader, Sealer, SealerBuilder,
+    Suite, TEXT_PREFIX, WritePolicy, from_text, reencrypt, to_text,
 };
 pub use error::{Error, ErrorKind, Operation, Result};
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]

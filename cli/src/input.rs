@@ -164,3 +164,12 @@ pub(crate) enum Form {
     Binary,
     Text,
 }
+
+impl Form {
+    pub(crate) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Binary => "binary",
+            Self::Text => "text (bulla1. and base64url)",
+        }
+    }
+}

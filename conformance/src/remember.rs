@@ -47,6 +47,15 @@ impl Encrypt for Remember {
     async fn decrypt(&self, sealed: &Wrapped, context: &EncryptionContext) -> Result<Plaintext> {
         self.inner.decrypt(sealed, context).await
     }
+
+    async fn reencrypt(
+        &self,
+        sealed: &Wrapped,
+        from: &EncryptionContext,
+        to: &EncryptionContext,
+    ) -> Result<Wrapped> {
+        self.inner.reencrypt(sealed, from, to).await
+    }
 }
 
 #[async_trait]

@@ -1,12 +1,15 @@
 //! Opening a value: what opens is what was sealed, to the byte; and sealing what was given opens.
 #![no_main]
 
-use bulla::{CryptoProviderExt as _, ErrorKind, from_text, to_text};
+use bulla::{CryptoProviderExt as _, DirectMessage, ErrorKind, from_text, to_text};
 use bulla_fuzz::{context, open, seal, vault, wait};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let _ = wait(vault().decrypt_direct(data, &context()));
+    if DirectMessage::parse(data).is_ok() {
+        assert!(DirectMessage::begins(data) && data.len() <= DirectMessage::MAX_LEN);
+    }
     if let Ok(plaintext) = open(data) {
         // Nobody but the corpus has sealed under this key: this is one of its messages, unchanged.
         let mut other = data.to_vec();

@@ -5,7 +5,7 @@
 
 use super::header::{Reader, read_context};
 use crate::{
-    context::{Context, EncryptionContext},
+    context::{Context, EncryptionContext, MAX_ENCODED_LEN},
     error::{Error, ErrorKind, Operation, Result},
     key::{KeyName, MAX_NAME_LEN, MAX_SCHEME_LEN, Plaintext, WrapAlgorithm, Wrapped},
     provider::{ContextBinding, CryptoProvider},
@@ -16,6 +16,56 @@ const VERSION: u8 = 1;
 
 /// The most bytes that a provider may make of a payload.
 const MAX_BLOB_LEN: usize = 131_072;
+
+/// A direct message, taken apart without a key.
+///
+/// Nothing in it is authenticated: who could write the message could have written any of this. It
+/// is for routing and for showing; [`CryptoProviderExt`](crate::CryptoProviderExt) opens.
+#[derive(Clone, Debug)]
+pub struct DirectMessage {
+    wrapped: Wrapped,
+    stored: EncryptionContext,
+}
+
+impl DirectMessage {
+    /// The most bytes that a direct message has.
+    pub const MAX_LEN: usize = MAGIC.len()
+        + 1
+        + MAX_ENCODED_LEN
+        + 1
+        + MAX_SCHEME_LEN
+        + 2
+        + MAX_NAME_LEN
+        + 4
+        + MAX_BLOB_LEN;
+
+    /// Whether these bytes begin as a direct message does.
+    #[must_use]
+    pub fn begins(bytes: &[u8]) -> bool {
+        bytes.first_chunk() == Some(MAGIC)
+    }
+
+    /// Takes a direct message apart. FORMAT.md, "Direct message".
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`] for anything else; [`ErrorKind::Unsupported`] for one of a version
+    /// that is not known here.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        read(bytes)
+    }
+
+    /// The key that opens, and what its provider made of the payload.
+    #[must_use]
+    pub const fn wrapped(&self) -> &Wrapped {
+        &self.wrapped
+    }
+
+    /// The stored pairs. There may be others that are not.
+    #[must_use]
+    pub const fn stored_context(&self) -> &EncryptionContext {
+        &self.stored
+    }
+}
 
 /// Encrypts a small payload with the provider's key itself: one call for each.
 pub(crate) async fn encrypt<C: CryptoProvider + ?Sized>(
@@ -45,26 +95,55 @@ pub(crate) async fn decrypt<C: CryptoProvider + ?Sized>(
     sealed: &[u8],
     context: &Context,
 ) -> Result<Plaintext> {
-    let (wrapped, stored) = read(sealed)?;
+    let wrapped = to_open(provider, Operation::Decrypt, sealed, context)?;
+    provider.decrypt(&wrapped, context.all()).await.map_err(said)
+}
+
+/// Moves what [`encrypt`] made to the sealing key and another context.
+pub(crate) async fn reencrypt<C: CryptoProvider + ?Sized>(
+    provider: &C,
+    sealed: &[u8],
+    from: &Context,
+    to: &Context,
+) -> Result<Vec<u8>> {
+    to.refuse_reserved()?;
+    let wrapped = to_open(provider, Operation::Reencrypt, sealed, from)?;
+    let moved = provider.reencrypt(&wrapped, from.all(), to.all()).await.map_err(said)?;
+    write(&moved, to.key())
+}
+
+/// What the provider is to open, if it is its own.
+fn to_open<C: CryptoProvider + ?Sized>(
+    provider: &C,
+    operation: Operation,
+    sealed: &[u8],
+    context: &Context,
+) -> Result<Wrapped> {
+    let DirectMessage { wrapped, stored } = read(sealed)?;
     context.covers(&stored)?;
     if provider.capabilities().direct != ContextBinding::Bound {
-        return Err(at(provider, Operation::Decrypt, unsupported()));
+        return Err(at(provider, operation, unsupported()));
     }
     let Some(policy) = provider.opens(&wrapped.key) else {
         let error = Error::new(
             ErrorKind::NoRecipient,
             format!("encrypted with {}, which is not configured here", wrapped.key),
         );
-        return Err(at(provider, Operation::Decrypt, error));
+        return Err(at(provider, operation, error));
     };
     // A key that binds nothing would decrypt a wrapped data key as if it were a payload.
     if policy.algorithm != WrapAlgorithm::Native || !policy.authenticates {
-        return Err(at(provider, Operation::Decrypt, unsupported()));
+        return Err(at(provider, operation, unsupported()));
     }
-    provider.decrypt(&wrapped, context.all()).await.map_err(|error| match error.kind() {
+    Ok(wrapped)
+}
+
+/// What is not authentic is one error, whoever says so.
+fn said(error: Error) -> Error {
+    match error.kind() {
         ErrorKind::NotAuthentic => Error::not_authentic(),
         _ => error,
-    })
+    }
 }
 
 fn unsupported() -> Error {
@@ -100,10 +179,13 @@ fn write(wrapped: &Wrapped, stored: &EncryptionContext) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-fn read(bytes: &[u8]) -> Result<(Wrapped, EncryptionContext)> {
+fn read(bytes: &[u8]) -> Result<DirectMessage> {
     let mut reader = Reader(bytes);
-    if bytes.first_chunk() != Some(MAGIC) {
-        return Err(Error::malformed("this does not begin as a direct message of bulla does"));
+    if !DirectMessage::begins(bytes) {
+        return Err(Error::malformed(match bytes.first_chunk() {
+            Some(&super::header::MAGIC) => "this is a sealed message and no direct one; `open` it",
+            _ => "this does not begin as a direct message of bulla does",
+        }));
     }
     reader.take(MAGIC.len())?;
     if reader.u8()? != VERSION {
@@ -126,5 +208,8 @@ fn read(bytes: &[u8]) -> Result<(Wrapped, EncryptionContext)> {
     if !reader.0.is_empty() {
         return Err(Error::malformed("something stands behind the direct message"));
     }
-    Ok((Wrapped { key, version, algorithm: WrapAlgorithm::Native, blob }, stored))
+    Ok(DirectMessage {
+        wrapped: Wrapped { key, version, algorithm: WrapAlgorithm::Native, blob },
+        stored,
+    })
 }

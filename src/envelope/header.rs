@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, fmt};
 
-use super::{derive::TAG_LEN, suite::Suite};
+use super::{derive::TAG_LEN, direct::DirectMessage, suite::Suite};
 use crate::{
     context::EncryptionContext,
     error::{Error, ErrorKind, Result},
@@ -258,7 +258,10 @@ struct Prefix {
 impl Prefix {
     fn parse(reader: &mut Reader<'_>) -> Result<Self> {
         if reader.0.first_chunk() != Some(&MAGIC) {
-            return Err(Error::malformed("this does not begin as data sealed by bulla does"));
+            return Err(Error::malformed(match DirectMessage::begins(reader.0) {
+                true => "this is a direct message; `decrypt_direct` opens it",
+                false => "this does not begin as data sealed by bulla does",
+            }));
         }
         reader.take(MAGIC.len())?;
         let version = reader.u8()?;

@@ -22,6 +22,7 @@ mod wrapping;
 
 pub use batch::{BatchItem, SealedBatch};
 pub use cache::{CachePolicy, CachePolicyBuilder, CacheStats};
+pub use direct::DirectMessage;
 pub use head::{Head, HeadReader};
 pub use header::{Header, MAGIC, MAX_RECIPIENTS, PREFIX_LEN};
 pub use hedge::Hedge;

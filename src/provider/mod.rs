@@ -41,6 +41,24 @@ pub trait Encrypt: Send + Sync {
     /// included; [`NoRecipient`](crate::ErrorKind::NoRecipient), without a network call, for a key
     /// that is not on the list.
     async fn decrypt(&self, sealed: &Wrapped, context: &EncryptionContext) -> Result<Plaintext>;
+
+    /// Decrypts what [`encrypt`](Self::encrypt) made and encrypts it anew, under the current version
+    /// of the sealing key and another context, which may be the same.
+    ///
+    /// By default the plaintext passes through this process. Implementations whose backend does
+    /// this by itself, such as KMS's ReEncrypt, let it.
+    ///
+    /// # Errors
+    /// As for [`decrypt`](Self::decrypt) and [`encrypt`](Self::encrypt).
+    async fn reencrypt(
+        &self,
+        sealed: &Wrapped,
+        from: &EncryptionContext,
+        to: &EncryptionContext,
+    ) -> Result<Wrapped> {
+        let plaintext = self.decrypt(sealed, from).await?;
+        self.encrypt(&plaintext, to).await
+    }
 }
 
 /// Envelope mode: data keys, wrapped by a key that stays with the provider.

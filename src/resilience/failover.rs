@@ -182,6 +182,18 @@ impl Encrypt for Failover {
     async fn decrypt(&self, sealed: &Wrapped, context: &EncryptionContext) -> Result<Plaintext> {
         self.ask_for(&sealed.key, |member| member.decrypt(sealed, context)).await
     }
+
+    async fn reencrypt(
+        &self,
+        sealed: &Wrapped,
+        from: &EncryptionContext,
+        to: &EncryptionContext,
+    ) -> Result<Wrapped> {
+        self.ask_for(&sealed.key, |member| async move {
+            Ok(self.rename(member, member.reencrypt(sealed, from, to).await?))
+        })
+        .await
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]

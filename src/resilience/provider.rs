@@ -29,6 +29,16 @@ impl Encrypt for Resilient {
         let call = || self.inner.decrypt(sealed, context);
         self.run(Operation::Decrypt, Tries::Policy, call).await
     }
+
+    async fn reencrypt(
+        &self,
+        sealed: &Wrapped,
+        from: &EncryptionContext,
+        to: &EncryptionContext,
+    ) -> Result<Wrapped> {
+        let call = || self.inner.reencrypt(sealed, from, to);
+        self.run(Operation::Reencrypt, Tries::Policy, call).await
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -70,7 +80,7 @@ impl Sign for Resilient {
 #[async_trait]
 impl CryptoProvider for Resilient {
     fn label(&self) -> &str {
-        self.inner.label()
+        &self.label
     }
 
     fn capabilities(&self) -> &Capabilities {

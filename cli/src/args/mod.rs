@@ -85,6 +85,7 @@ Examples:
   bulla encrypt report.pdf                            # writes report.pdf.bulla
   bulla encrypt report.pdf --key local:work           # a key made with `bulla keys create work`
   bulla encrypt report.pdf --key local:work --key local:backup       # either key opens it
+  bulla encrypt report.pdf --key 'awskms:///alias/app?region=eu-west-1'
   bulla encrypt row.json --context tenant=acme --required-context row=7
   pg_dump shop | bulla encrypt > shop.sql.bulla
   printf %s \"$TOKEN\" | bulla encrypt --text           # one line of text, for a configuration")]

@@ -1,5 +1,6 @@
 //! `bulla inspect`, and the JSON of every command against its documentation.
 
+use bulla::CryptoProviderExt as _;
 use serde_json::Value;
 
 use crate::sandbox::{Sandbox, noise};
@@ -114,5 +115,34 @@ fn every_field_is_documented() {
         for name in names {
             assert!(section.contains(&format!("`{name}`")), "{name} of {args}");
         }
+    }
+}
+
+#[test]
+fn a_direct_message_is_told_from_a_sealed_one() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("keys create app");
+    let store = bulla_local::Store::at(sandbox.home());
+    let local = bulla_local::Local::builder(store).sealing_key("app").build().unwrap();
+    let context = bulla::Context::new().with_key("tenant", "acme").unwrap();
+    let context = context.with_item("row", "7").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let message = runtime.block_on(local.encrypt_direct(b"4711", &context)).unwrap();
+    sandbox.write("pin", &message);
+    let text = String::from_utf8(sandbox.ok("inspect pin")).unwrap();
+    assert!(text.starts_with("UNVERIFIED: "), "{text}");
+    assert!(text.contains("\nkind:         direct message") && text.contains("  tenant = acme\n"));
+    assert!(!text.contains("row") && !text.contains("suite"), "{text}");
+    let told = json(&sandbox, "inspect pin --json");
+    assert_eq!((&told["kind"], &told["verified"]), (&"direct".into(), &false.into()));
+    assert_eq!(told["recipients"][0]["scheme"], "local");
+    assert_eq!(told["sealed_len"], message.len());
+    sandbox.write("line", format!("{}\n", bulla::to_text(&message)));
+    assert_eq!(json(&sandbox, "inspect line --json")["form"], "text");
+    // The command opens none, and says what does.
+    sandbox.run("decrypt pin -o out").expect(3, "`decrypt_direct`");
+    for bad in [&message[..message.len() - 1], &[&message[..], b"x"].concat()] {
+        sandbox.write("bad", bad);
+        sandbox.run("inspect bad").expect(3, "bad: not sealed data");
     }
 }

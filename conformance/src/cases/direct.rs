@@ -73,6 +73,29 @@ pub(super) async fn direct_flips(env: &Env) -> Outcome {
     Ok(())
 }
 
+pub(super) async fn direct_reencrypts(env: &Env) -> Outcome {
+    if !offers_direct(env) {
+        return direct_round_trips(env).await;
+    }
+    let provider = env.subject.provider();
+    let (from, to) = (context()?, Context::new().with_key("suite", "moved")?);
+    let sealed = provider.encrypt_direct(b"secret", &from).await?;
+    let moved = provider.reencrypt_direct(&sealed, &from, &to).await?;
+    check!(*provider.decrypt_direct(&moved, &to).await? == *b"secret", "it came back changed");
+    check!(*provider.decrypt_direct(&sealed, &from).await? == *b"secret", "the old one is spoilt");
+    must_fail("under the old context", provider.decrypt_direct(&moved, &from).await, DAMAGED)?;
+    let stays = provider.reencrypt_direct(&moved, &to, &to).await?;
+    check!(*provider.decrypt_direct(&stays, &to).await? == *b"secret", "the same context");
+    let payload = provider.encrypt(b"secret", from.all()).await?;
+    let again = provider.reencrypt(&payload, to.all(), to.all()).await;
+    must_fail("out of a context that it is not in", again, &[ErrorKind::NotAuthentic])?;
+    let (_, wrapped) = provider.generate_data_key(from.all()).await?;
+    let again = provider.reencrypt(&wrapped, from.all(), to.all()).await;
+    must_fail("a wrapped data key", again, &[ErrorKind::NotAuthentic])?;
+    let again = env.other.provider().reencrypt_direct(&sealed, &from, &to).await;
+    must_fail("by another key", again, &[ErrorKind::NoRecipient])
+}
+
 pub(super) async fn data_key_as_payload(env: &Env) -> Outcome {
     let provider = env.subject.provider();
     for context in [EncryptionContext::new(), context()?.key().clone()] {

@@ -45,6 +45,7 @@ cases! {
     direct::direct_round_trips => "direct mode, where it is offered, up to its limit and no further",
     direct::direct_contexts => "direct mode binds every pair",
     direct::direct_flips => "a flip of any byte of a direct message is found",
+    direct::direct_reencrypts => "a direct message is moved to another context, if it is authentic",
     direct::data_key_as_payload => "a wrapped data key does not decrypt as a payload",
     direct::payload_as_data_key => "a payload does not unwrap as a data key, whatever its length",
     calls::capabilities => "capabilities are what the provider does",

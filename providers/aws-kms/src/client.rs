@@ -101,7 +101,11 @@ impl Kms {
         ciphertext: &[u8],
     ) -> Result<Vec<u8>> {
         let action = "kms:ReEncryptFrom and kms:ReEncryptTo";
-        let asked = Asked { action, key: from.0.as_str() };
+        let both = match from.0 == to.0 {
+            true => from.0.as_str().to_owned(),
+            false => format!("{} and {}", from.0.as_str(), to.0.as_str()),
+        };
+        let asked = Asked { action, key: &both };
         let call = self.0.re_encrypt().ciphertext_blob(Blob::new(ciphertext));
         let call = call.source_key_id(from.0.as_str()).destination_key_id(to.0.as_str());
         let call = call.set_source_encryption_context(context(from.1));

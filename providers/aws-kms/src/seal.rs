@@ -36,29 +36,18 @@ pub(crate) fn capabilities() -> Capabilities {
 }
 
 impl AwsKms {
-    /// Encrypts a direct ciphertext anew under the sealing key and another context, by KMS's
-    /// ReEncrypt: the plaintext does not leave KMS.
-    ///
-    /// Takes and gives what [`encrypt`](Encrypt::encrypt) makes, without the framing that
-    /// [`encrypt_direct`](bulla::CryptoProviderExt::encrypt_direct) adds. Where the key is the
-    /// same, this takes up key material that was rotated.
-    ///
-    /// # Errors
-    /// As for [`decrypt`](Encrypt::decrypt) and [`encrypt`](Encrypt::encrypt).
-    pub async fn reencrypt(
+    /// By KMS's ReEncrypt: the plaintext does not leave it.
+    async fn move_direct(
         &self,
         sealed: &Wrapped,
         from: &EncryptionContext,
         to: &EncryptionContext,
     ) -> Result<Wrapped> {
-        let done = async {
-            let (kms, source) = self.to_open(sealed)?;
-            let sealing = self.keys.sealing()?;
-            let from = (&source.arn, KeyUse::Direct.pairs(from));
-            let to = (&sealing.arn, KeyUse::Direct.pairs(to));
-            Ok(wrapped(sealing, kms.reencrypt(from, to, &sealed.blob).await?))
-        };
-        self.tell(Operation::Encrypt, done.await)
+        let (kms, source) = self.to_open(sealed)?;
+        let sealing = self.keys.sealing()?;
+        let from = (&source.arn, KeyUse::Direct.pairs(from));
+        let to = (&sealing.arn, KeyUse::Direct.pairs(to));
+        Ok(wrapped(sealing, kms.reencrypt(from, to, &sealed.blob).await?))
     }
 
     /// The key that a record names: on the list, and by the ARN of this region.
@@ -168,5 +157,14 @@ impl Encrypt for AwsKms {
         let plaintext = self.open(sealed, KeyUse::Direct, context).await;
         let plaintext = plaintext.map(|mut plain| Plaintext::new(std::mem::take(&mut *plain)));
         self.tell(Operation::Decrypt, plaintext)
+    }
+
+    async fn reencrypt(
+        &self,
+        sealed: &Wrapped,
+        from: &EncryptionContext,
+        to: &EncryptionContext,
+    ) -> Result<Wrapped> {
+        self.tell(Operation::Reencrypt, self.move_direct(sealed, from, to).await)
     }
 }

@@ -1,7 +1,10 @@
 //! Batches and direct messages.
 
 use super::*;
-use crate::{Encrypt as _, envelope::BatchItem, provider::UnwrapPolicy};
+use crate::{
+    CryptoProvider as _, DirectMessage, Encrypt as _, Operation, envelope::BatchItem,
+    provider::UnwrapPolicy,
+};
 
 fn row(n: usize) -> EncryptionContext {
     EncryptionContext::from_pairs([("row", n.to_string())]).unwrap()
@@ -114,13 +117,55 @@ async fn direct_messages_are_bound_to_everything() {
 }
 
 #[tokio::test]
+async fn direct_messages_move_to_another_context() {
+    let fake = Fake::new("a");
+    let sealed = fake.encrypt_direct(b"pin 1234", &context()).await.unwrap();
+    let to = Context::new().with_key("tenant", "other").unwrap();
+    let moved = fake.reencrypt_direct(&sealed, &context(), &to).await.unwrap();
+    assert_eq!(&*fake.decrypt_direct(&moved, &to).await.unwrap(), b"pin 1234");
+    let stored = DirectMessage::parse(&moved).unwrap().stored_context().clone();
+    assert_eq!(&stored, to.key(), "what is stored is the new one");
+    assert_eq!(kind(fake.decrypt_direct(&moved, &context()).await), ErrorKind::ContextMismatch);
+    let wrong_item = Context::from_parts(tenant(), row(8)).unwrap();
+    let again = fake.reencrypt_direct(&sealed, &wrong_item, &to).await;
+    assert_eq!(kind(again), ErrorKind::NotAuthentic);
+    let again = Fake::new("b").reencrypt_direct(&sealed, &context(), &to).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::NoRecipient);
+    assert_eq!(again.operation(), Some(Operation::Reencrypt));
+    let own = EncryptionContext::from_ordered([Ok(("bulla.z".into(), "1".into()))]).unwrap();
+    let again = fake.reencrypt_direct(&sealed, &context(), &Context::from(own)).await;
+    assert_eq!(kind(again), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn direct_messages_are_taken_apart_without_a_key() {
+    let fake = Fake::new("a");
+    let sealed = fake.encrypt_direct(b"pin 1234", &context()).await.unwrap();
+    let message = DirectMessage::parse(&sealed).unwrap();
+    assert_eq!(Some(&message.wrapped().key), fake.sealing_key());
+    assert_eq!(message.stored_context(), context().key());
+    assert!(DirectMessage::begins(&sealed) && !DirectMessage::begins(&sealed[..4]));
+    for cut in 0..sealed.len() {
+        assert!(DirectMessage::parse(&sealed[..cut]).is_err(), "cut at {cut}");
+    }
+    let mut later = sealed;
+    later[5] = 2;
+    assert_eq!(kind(DirectMessage::parse(&later)), ErrorKind::Unsupported);
+}
+
+#[tokio::test]
 async fn neither_mode_opens_the_other() {
     let fake = Fake::new("a");
     let plain = Context::from(tenant());
     let direct = fake.encrypt_direct(&[7; 32], &plain).await.unwrap();
     let sealed = fake.seal(&[7; 32], &plain).await.unwrap();
-    assert_eq!(kind(fake.open(&direct, &plain).await), ErrorKind::Malformed);
-    assert_eq!(kind(fake.decrypt_direct(&sealed, &plain).await), ErrorKind::Malformed);
+    for (error, advice) in [
+        (fake.open(&direct, &plain).await.unwrap_err(), "`decrypt_direct`"),
+        (fake.decrypt_direct(&sealed, &plain).await.unwrap_err(), "`open`"),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Malformed);
+        assert!(error.message().contains(advice), "{error}");
+    }
     // The provider's own bytes, out of their frames.
     let (_, wrapped) = fake.generate_data_key(&tenant()).await.unwrap();
     assert_eq!(kind(fake.decrypt(&wrapped, &tenant()).await), ErrorKind::NotAuthentic);

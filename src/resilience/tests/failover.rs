@@ -2,7 +2,7 @@
 
 use super::{super::Failover, *};
 use crate::{
-    Context, CryptoProvider, CryptoProviderExt, DataKeys, EncryptionContext, Sealer,
+    Context, CryptoProvider, CryptoProviderExt, DataKeys, DirectMessage, EncryptionContext, Sealer,
     provider::Availability, testing::Fake,
 };
 
@@ -129,6 +129,10 @@ async fn whatever_one_seals_the_other_opens() {
     world.east.fail(ErrorKind::Unavailable);
     assert_eq!(&*world.both.open(&sealed, &context).await.unwrap(), b"one");
     assert_eq!(&*world.both.decrypt_direct(&direct, &context).await.unwrap(), b"two");
+    let moved = world.both.reencrypt_direct(&direct, &context, &Context::new()).await.unwrap();
+    assert_eq!(&*world.both.decrypt_direct(&moved, &Context::new()).await.unwrap(), b"two");
+    let name = DirectMessage::parse(&moved).unwrap().wrapped().key.clone();
+    assert_eq!(Some(&name), world.both.sealing_key(), "the first one's, whoever did it");
     let other = world.both.seal(b"three", &context).await.unwrap();
     assert_eq!(other.len(), sealed.len() + 2);
     // Also alone, and the other way about.

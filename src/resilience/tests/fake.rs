@@ -187,9 +187,10 @@ fn public_key(name: &KeyName) -> PublicKey {
 }
 
 /// Every operation that goes through the breaker.
-pub(super) const GATED: [Operation; 9] = [
+pub(super) const GATED: [Operation; 10] = [
     Operation::Encrypt,
     Operation::Decrypt,
+    Operation::Reencrypt,
     Operation::GenerateDataKey,
     Operation::WrapDataKey,
     Operation::UnwrapDataKey,
@@ -206,6 +207,9 @@ pub(super) async fn call(provider: &dyn CryptoProvider, operation: Operation) ->
     match operation {
         Operation::Encrypt => provider.encrypt(b"x", &context).await.map(drop),
         Operation::Decrypt => provider.decrypt(&wrapped(&name), &context).await.map(drop),
+        Operation::Reencrypt => {
+            provider.reencrypt(&wrapped(&name), &context, &context).await.map(drop)
+        }
         Operation::GenerateDataKey => provider.generate_data_key(&context).await.map(drop),
         Operation::WrapDataKey => {
             provider.wrap_data_key(&DataKey::from_bytes(&[7; 32]), &context).await.map(drop)
@@ -237,6 +241,15 @@ impl Encrypt for Fake {
 
     async fn decrypt(&self, _: &Wrapped, _: &EncryptionContext) -> Result<Plaintext> {
         self.act(Operation::Decrypt).await.map(|()| Plaintext::new(vec![1]))
+    }
+
+    async fn reencrypt(
+        &self,
+        _: &Wrapped,
+        _: &EncryptionContext,
+        _: &EncryptionContext,
+    ) -> Result<Wrapped> {
+        self.act(Operation::Reencrypt).await.map(|()| self.wrapped())
     }
 }
 

@@ -101,57 +101,98 @@ impl Keys {
     }
 
     fn answer(&self, operation: &str, request: &Value) -> Answer {
-        let keys = self.0.lock().unwrap();
-        let arn = request["KeyId"].as_str().unwrap();
-        let Some((arn, kek)) = keys.get_key_value(arn) else {
-            return error(400, "NotFoundException", &format!("Key '{arn}' does not exist"));
+        self.act(operation, request).unwrap_or_else(|refused| refused)
+    }
+
+    fn act(&self, operation: &str, request: &Value) -> Result<Answer, Answer> {
+        let seal = |plaintext: &[u8], context| {
+            let (arn, sealed) = self.seal(request, "KeyId", plaintext, context)?;
+            Ok(json!({ "KeyId": arn, "CiphertextBlob": sealed }))
         };
-        let context: BTreeMap<String, String> =
-            serde_json::from_value(request["EncryptionContext"].clone()).unwrap_or_default();
-        let aad = serde_json::to_vec(&context).unwrap();
-        let bytes = |name: &str| STANDARD.decode(request[name].as_str().unwrap()).unwrap();
-        let seal = |plaintext: &[u8]| {
-            STANDARD.encode([arn.as_bytes(), &kek.wrap(plaintext, &aad).unwrap()].concat())
-        };
-        match operation {
-            "DescribeKey" => ok(&described(arn, "Enabled", "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")),
+        let mut said = match operation {
+            "DescribeKey" => {
+                let arn = self.named(request, "KeyId")?;
+                return Ok(ok(&described(arn, "Enabled", "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")));
+            }
             "GenerateDataKey" => {
                 let key = bulla::DataKey::generate().unwrap();
-                ok(&json!({
-                    "KeyId": arn,
-                    "Plaintext": STANDARD.encode(key.expose()),
-                    "CiphertextBlob": seal(key.expose()),
-                }))
+                let mut said = seal(key.expose(), "EncryptionContext")?;
+                said["Plaintext"] = STANDARD.encode(key.expose()).into();
+                return Ok(ok(&said));
             }
-            "Encrypt" => {
-                let blob = seal(&bytes("Plaintext"));
-                ok(&json!({ "KeyId": arn, "CiphertextBlob": blob,
-                    "EncryptionAlgorithm": "SYMMETRIC_DEFAULT" }))
-            }
+            "Encrypt" => seal(&bytes(request, "Plaintext"), "EncryptionContext")?,
             "Decrypt" => {
-                let blob = bytes("CiphertextBlob");
-                let by = keys
-                    .iter()
-                    .find_map(|(arn, _)| Some((arn, blob.strip_prefix(arn.as_bytes())?)));
-                match by {
-                    Some((by, _)) if by != arn => error(
-                        400,
-                        "IncorrectKeyException",
-                        "The key ID in the request does not identify a CMK that can perform this \
-                         operation.",
-                    ),
-                    Some((_, sealed)) if sealed.len() >= SOFTWARE_WRAP_OVERHEAD => {
-                        match kek.unwrap(sealed, &aad) {
-                            Ok(plain) => ok(&json!({ "KeyId": arn,
-                                "Plaintext": STANDARD.encode(&*plain),
-                                "EncryptionAlgorithm": "SYMMETRIC_DEFAULT" })),
-                            Err(_) => error(400, "InvalidCiphertextException", ""),
-                        }
-                    }
-                    _ => error(400, "InvalidCiphertextException", ""),
-                }
+                let (arn, plain) = self.open(request, "KeyId", "EncryptionContext")?;
+                json!({ "KeyId": arn, "Plaintext": STANDARD.encode(plain) })
             }
-            other => error(400, "UnknownOperationException", other),
-        }
+            "ReEncrypt" => {
+                let (from, plain) = self.open(request, "SourceKeyId", "SourceEncryptionContext")?;
+                let (key, context) = ("DestinationKeyId", "DestinationEncryptionContext");
+                let (arn, sealed) = self.seal(request, key, &plain, context)?;
+                return Ok(ok(
+                    &json!({ "KeyId": arn, "SourceKeyId": from, "CiphertextBlob": sealed,
+                    "SourceEncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+                    "DestinationEncryptionAlgorithm": "SYMMETRIC_DEFAULT" }),
+                ));
+            }
+            other => return Err(error(400, "UnknownOperationException", other)),
+        };
+        said["EncryptionAlgorithm"] = "SYMMETRIC_DEFAULT".into();
+        Ok(ok(&said))
     }
+
+    /// The key that a member of the request names.
+    fn named(&self, request: &Value, member: &str) -> Result<&'static str, Answer> {
+        let arn = request[member].as_str().unwrap();
+        let keys = self.0.lock().unwrap();
+        let known = keys.keys().find(|known| **known == arn).copied();
+        known.ok_or_else(|| error(400, "NotFoundException", &format!("Key '{arn}' does not exist")))
+    }
+
+    fn seal(
+        &self,
+        request: &Value,
+        key: &str,
+        plaintext: &[u8],
+        context: &str,
+    ) -> Result<(&'static str, String), Answer> {
+        let arn = self.named(request, key)?;
+        let sealed = self.0.lock().unwrap()[arn].wrap(plaintext, &aad(request, context)).unwrap();
+        Ok((arn, STANDARD.encode([arn.as_bytes(), &sealed].concat())))
+    }
+
+    fn open(
+        &self,
+        request: &Value,
+        key: &str,
+        context: &str,
+    ) -> Result<(&'static str, Vec<u8>), Answer> {
+        let arn = self.named(request, key)?;
+        let blob = bytes(request, "CiphertextBlob");
+        let invalid = || error(400, "InvalidCiphertextException", "");
+        let keys = self.0.lock().unwrap();
+        let mut by = keys.keys().filter_map(|by| Some((*by, blob.strip_prefix(by.as_bytes())?)));
+        let (by, sealed) = by.next().ok_or_else(invalid)?;
+        if by != arn {
+            let message = "The key ID in the request does not identify a CMK that can perform this \
+                           operation.";
+            return Err(error(400, "IncorrectKeyException", message));
+        }
+        if sealed.len() < SOFTWARE_WRAP_OVERHEAD {
+            return Err(invalid());
+        }
+        let plain = keys[arn].unwrap(sealed, &aad(request, context)).map_err(|_| invalid())?;
+        Ok((arn, plain.to_vec()))
+    }
+}
+
+fn bytes(request: &Value, member: &str) -> Vec<u8> {
+    STANDARD.decode(request[member].as_str().unwrap()).unwrap()
+}
+
+/// The context, in one spelling.
+fn aad(request: &Value, member: &str) -> Vec<u8> {
+    let context: BTreeMap<String, String> =
+        serde_json::from_value(request[member].clone()).unwrap_or_default();
+    serde_json::to_vec(&context).unwrap()
 }

@@ -1,14 +1,17 @@
 //! `bulla inspect`: what a header says, without a key and so without any proof.
 
+mod direct;
+
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
     io::{self, Read},
 };
 
-use bulla::{Header, PREFIX_LEN, WrapAlgorithm};
+use bulla::{DirectMessage, EncryptionContext, Header, PREFIX_LEN, WrapAlgorithm};
 use serde::Serialize;
 
+use self::direct::DirectReport;
 use crate::{
     args::Inspect,
     failure::{Failure, Outcome},
@@ -25,12 +28,30 @@ pub(crate) fn run(args: Inspect) -> Outcome<()> {
     if args.json { json::print(&report) } else { stdio::print(&report.to_text()) }
 }
 
+const UNVERIFIED: &str = "UNVERIFIED: read without a key; anybody could have written any of this";
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Report {
+    Sealed(SealedReport),
+    Direct(DirectReport),
+}
+
+/// What a message is.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Sealed,
+    Direct,
+}
+
 /// The answer. As JSON it is documented in JSON.md: fields are added, not changed.
 #[derive(Serialize)]
-struct Report {
+struct SealedReport {
     file: String,
     /// Always false, for those who read only this.
     verified: bool,
+    kind: Kind,
     form: Form,
     format_version: u8,
     suite: SuiteReport,
@@ -69,9 +90,31 @@ impl Serialize for WrapName {
 }
 
 impl Report {
-    fn read(sealed: Sealed) -> Outcome<Self> {
+    fn read(mut sealed: Sealed) -> Outcome<Self> {
+        let mut start = Vec::new();
+        read_to(&mut sealed, &mut start, PREFIX_LEN)?;
+        Ok(match DirectMessage::begins(&start) {
+            true => Self::Direct(DirectReport::read(start, sealed)?),
+            false => Self::Sealed(SealedReport::read(start, sealed)?),
+        })
+    }
+
+    fn to_text(&self) -> String {
+        let mut out = String::new();
+        let written = match self {
+            Self::Sealed(report) => report.write_text(&mut out),
+            Self::Direct(report) => report.write_text(&mut out),
+        };
+        written.unwrap_or_default(); // a String takes everything
+        out
+    }
+}
+
+impl SealedReport {
+    /// `start` is what was read of it already.
+    fn read(start: Vec<u8>, mut sealed: Sealed) -> Outcome<Self> {
+        let header = read_header(start, &mut sealed)?;
         let Sealed { mut reader, len, form, name, .. } = sealed;
-        let header = read_header(&mut reader, &name)?;
         let header_len = header.as_bytes().len() as u64;
         let sealed_len = match len {
             Some(len) => len,
@@ -83,10 +126,10 @@ impl Report {
         };
         let suite = header.suite();
         let body_len = sealed_len.checked_sub(header_len + PREAMBLE_LEN);
-        let owned = |(k, v): (&str, &str)| (k.to_owned(), v.to_owned());
         Ok(Self {
             file: name,
             verified: false,
+            kind: Kind::Sealed,
             form,
             format_version: header.as_bytes().get(5).copied().unwrap_or_default(),
             suite: SuiteReport {
@@ -95,7 +138,7 @@ impl Report {
                 chunk_len: suite.chunk_len(),
             },
             shared_data_key: header.is_data_key_shared(),
-            context: header.stored_context().iter().map(owned).collect(),
+            context: owned_pairs(header.stored_context()),
             recipients: header.recipients().iter().map(RecipientReport::new).collect(),
             header_len,
             sealed_len,
@@ -104,21 +147,11 @@ impl Report {
         })
     }
 
-    fn to_text(&self) -> String {
-        let mut out = String::new();
-        self.write_text(&mut out).unwrap_or_default(); // a String takes everything
-        out
-    }
-
     fn write_text(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "UNVERIFIED: read without a key; anybody could have written any of this")?;
+        writeln!(out, "{UNVERIFIED}")?;
         writeln!(out)?;
         writeln!(out, "file:         {}", self.file)?;
-        let form = match self.form {
-            Form::Binary => "binary",
-            Form::Text => "text (bulla1. and base64url)",
-        };
-        writeln!(out, "form:         {form}")?;
+        writeln!(out, "form:         {}", self.form.in_words())?;
         writeln!(out, "version:      {}", self.format_version)?;
         writeln!(out, "suite:        {}", self.suite.description)?;
         let data_key = if self.shared_data_key {
@@ -139,13 +172,7 @@ impl Report {
             }
             (None, None) => {}
         }
-        match self.context.len() {
-            0 => writeln!(out, "context:      nothing stored")?,
-            n => writeln!(out, "context:      {n} stored; there may be more that is not")?,
-        }
-        for (key, value) in &self.context {
-            writeln!(out, "  {} = {}", shown::token(key), shown::token(value))?;
-        }
+        write_context(out, &self.context)?;
         writeln!(out, "recipients:   {}, any one of which opens", self.recipients.len())?;
         for recipient in &self.recipients {
             recipient.write_text(out)?;
@@ -174,17 +201,33 @@ impl RecipientReport {
     }
 }
 
+fn owned_pairs(context: &EncryptionContext) -> BTreeMap<String, String> {
+    context.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+fn write_context(out: &mut String, context: &BTreeMap<String, String>) -> std::fmt::Result {
+    match context.len() {
+        0 => writeln!(out, "context:      nothing stored")?,
+        n => writeln!(out, "context:      {n} stored; there may be more that is not")?,
+    }
+    for (key, value) in context {
+        writeln!(out, "  {} = {}", shown::token(key), shown::token(value))?;
+    }
+    Ok(())
+}
+
 /// Reads the header alone: data that is cut right behind it can still be explained.
-fn read_header(reader: &mut impl Read, name: &str) -> Outcome<Header> {
-    let mut bytes = Vec::new();
-    let mut read_to = |bytes: &mut Vec<u8>, len: usize| {
-        let more = len.saturating_sub(bytes.len()) as u64;
-        let read = reader.take(more).read_to_end(bytes);
-        read.map_err(|e| pump::read_failure(name, e))
-    };
-    let told = |error: bulla::Error| Failure::from(error).at(name);
-    read_to(&mut bytes, PREFIX_LEN)?;
+fn read_header(mut bytes: Vec<u8>, sealed: &mut Sealed) -> Outcome<Header> {
+    let name = sealed.name.clone();
+    let told = |error: bulla::Error| Failure::from(error).at(&name);
     let len = Header::declared_len(&bytes).map_err(told)?;
-    read_to(&mut bytes, len)?;
+    read_to(sealed, &mut bytes, len)?;
     Header::parse(&bytes).map_err(told)
+}
+
+/// Reads until there are so many bytes, or no more.
+fn read_to(sealed: &mut Sealed, bytes: &mut Vec<u8>, len: usize) -> Outcome<()> {
+    let more = len.saturating_sub(bytes.len()) as u64;
+    let read = (&mut sealed.reader).take(more).read_to_end(bytes);
+    read.map(drop).map_err(|e| pump::read_failure(&sealed.name, e))
 }
