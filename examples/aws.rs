@@ -10,19 +10,18 @@
 use std::{env::args, sync::Arc};
 
 use bulla::{
-    Context, CryptoProvider, CryptoProviderExt as _, Error, ErrorKind, KeyUri, Sign as _,
-    SigningInput,
-    resilience::{Policy, Resilient},
+    Context, CryptoProviderExt as _, Error, ErrorKind, KeyUri, Registry, Sign as _, SigningInput,
 };
-use bulla_aws_kms::AwsKms;
+use bulla_aws_kms::{AwsKms, AwsKmsScheme};
 
 #[tokio::main]
 async fn main() -> bulla::Result<()> {
     let mut uris = args().skip(1);
     let usage = || Error::new(ErrorKind::InvalidInput, "give the URI of a key: awskms:///alias/x");
-    let kms = open(&uris.next().ok_or_else(usage)?).await?;
-    // Timeouts, retries and a circuit breaker: the provider itself has none.
-    let kms = Resilient::new(Arc::new(kms), Policy::default());
+    let uri: KeyUri = uris.next().ok_or_else(usage)?.parse()?;
+    let registry = Registry::builder().scheme("awskms", Arc::new(AwsKmsScheme)).build();
+    // Behind timeouts, retries and a circuit breaker, as all that a registry opens.
+    let kms = registry.open("orders", &uri).await?;
 
     let context = Context::new().with_key("tenant", "acme")?.with_item("row", "7")?;
     let sealed = kms.seal(b"card number", &context).await?;
@@ -31,7 +30,9 @@ async fn main() -> bulla::Result<()> {
     println!("sealed to {key}: {} bytes, and {} opened", sealed.len(), opened.len());
 
     let Some(uri) = uris.next() else { return Ok(()) };
-    let signer = open(&uri).await?;
+    // The provider itself has none of these, and can check signatures besides.
+    let KeyUri::AwsKms(uri) = uri.parse()? else { return Err(usage()) };
+    let signer = AwsKms::builder().uri(&uri).build().await?;
     let keys = signer.public_keys().await?;
     let key = keys.iter().find(|key| key.current).ok_or_else(usage)?;
     for algorithm in &key.algorithms {
@@ -41,11 +42,4 @@ async fn main() -> bulla::Result<()> {
         println!("signed with {algorithm}: {} bytes", signature.as_bytes().len());
     }
     Ok(())
-}
-
-async fn open(uri: &str) -> bulla::Result<AwsKms> {
-    match uri.parse()? {
-        KeyUri::AwsKms(uri) => AwsKms::builder().uri(&uri).build().await,
-        _ => Err(Error::new(ErrorKind::InvalidInput, "this is no key of AWS KMS")),
-    }
 }

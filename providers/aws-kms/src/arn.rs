@@ -38,6 +38,10 @@ impl KeyArn {
         &self.text
     }
 
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     pub(crate) fn is_multi_region(&self) -> bool {
         self.id.starts_with("mrk-")
     }

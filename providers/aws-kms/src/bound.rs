@@ -36,6 +36,19 @@ impl Bound {
         })
     }
 
+    /// The replica of a multi-Region key in another region, which nobody was asked for: it is of the
+    /// same kind. `None` for any other key.
+    pub(crate) fn replica(&self, region: &str) -> Option<Self> {
+        let arn = KeyArn::parse(&self.arn.in_region(region)).filter(KeyArn::is_multi_region)?;
+        Some(Self {
+            name: arn.name().ok()?,
+            arn,
+            purpose: self.purpose,
+            aliases: self.aliases.clone(),
+            public: OnceCell::new(),
+        })
+    }
+
     /// The public key, by one GetPublicKey for as long as the provider lives.
     pub(crate) async fn public(&self, kms: &Kms) -> Result<Vec<u8>> {
         self.public.get_or_try_init(|| kms.public_key(&self.arn)).await.cloned()

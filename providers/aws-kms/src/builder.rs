@@ -47,9 +47,20 @@ enum Given {
     Kms(Config),
 }
 
+/// All that is needed to ask for the keys. Nothing was asked yet.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) label: Arc<str>,
+    pub(crate) region: String,
+    /// The keys in their canonical spelling, sealing key and signing key first.
+    pub(crate) wanted: Vec<(String, Role)>,
+    algorithm: Option<SigningAlgorithm>,
+    kms: Kms,
+}
+
 /// What a key is bound as.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
     Sealing,
     Signing,
     Either,
@@ -146,12 +157,17 @@ impl AwsKmsBuilder {
     /// permission to grant, or if there are no credentials; otherwise why KMS could not be asked.
     pub async fn build(self) -> Result<AwsKms> {
         let label: Arc<str> = self.label.as_deref().unwrap_or(SCHEME).into();
-        self.bind(Arc::clone(&label))
-            .await
-            .map_err(|e| e.with_provider(label).with_operation(Operation::Build))
+        self.prepare(&label).await?.ask().await
     }
 
-    async fn bind(self, label: Arc<str>) -> Result<AwsKms> {
+    /// Checks what was given and finds configuration and region.
+    pub(crate) async fn prepare(self, label: &str) -> Result<Prepared> {
+        let label: Arc<str> = self.label.as_deref().unwrap_or(label).into();
+        let prepared = self.find_out(Arc::clone(&label)).await;
+        prepared.map_err(|e| e.with_provider(label).with_operation(Operation::Build))
+    }
+
+    async fn find_out(self, label: Arc<str>) -> Result<Prepared> {
         let wanted = self.wanted()?;
         let algorithm = self.algorithm;
         let config = self.config(&wanted).await?;
@@ -159,19 +175,7 @@ impl AwsKmsBuilder {
             let message = "no AWS region is known; give one, give the key's ARN, or set AWS_REGION";
             Error::new(ErrorKind::InvalidInput, message)
         })?;
-        let kms = Kms::new(config);
-        let mut keys = Keys::default();
-        for (key, role) in wanted {
-            let here = in_region(&key, &region)?;
-            let described = kms.describe(&here).await.map_err(|error| explain(error, &key))?;
-            let mut bound = Bound::new(described)?;
-            if key.contains("alias/") {
-                bound.aliases.push(key);
-            }
-            add(&mut keys, bound, role)?;
-        }
-        let capabilities = capabilities(&keys, algorithm)?;
-        Ok(AwsKms::new(label, capabilities, keys, kms))
+        Ok(Prepared { label, region, wanted, algorithm, kms: Kms::new(config) })
     }
 
     /// The keys in their canonical spelling, sealing key and signing key first.
@@ -229,6 +233,34 @@ impl AwsKmsBuilder {
             .timeout_config(timeouts.build())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build())
+    }
+}
+
+impl Prepared {
+    /// Asks KMS for every key.
+    pub(crate) async fn ask(&self) -> Result<AwsKms> {
+        let bound = self.ask_for_all().await.and_then(|keys| self.with(keys));
+        bound.map_err(|e| e.with_provider(Arc::clone(&self.label)).with_operation(Operation::Build))
+    }
+
+    async fn ask_for_all(&self) -> Result<Keys> {
+        let mut keys = Keys::default();
+        for (key, role) in &self.wanted {
+            let here = in_region(key, &self.region)?;
+            let described = self.kms.describe(&here).await;
+            let mut bound = Bound::new(described.map_err(|error| explain(error, key))?)?;
+            if key.contains("alias/") {
+                bound.aliases.push(key.clone());
+            }
+            add(&mut keys, bound, *role)?;
+        }
+        Ok(keys)
+    }
+
+    /// The provider with these keys.
+    pub(crate) fn with(&self, keys: Keys) -> Result<AwsKms> {
+        let capabilities = capabilities(&keys, self.algorithm)?;
+        Ok(AwsKms::new(Arc::clone(&self.label), capabilities, keys, self.kms.clone()))
     }
 }
 

@@ -18,6 +18,19 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    /// The replicas of all keys in another region, if all are multi-Region keys.
+    pub(crate) fn replicas(&self, region: &str) -> Option<Self> {
+        let replica = |bound: &Arc<Bound>| bound.replica(region).map(Arc::new);
+        let all = self.all.iter().map(replica).collect::<Option<Vec<_>>>()?;
+        let same = |role: &Option<Arc<Bound>>| {
+            let place =
+                self.all.iter().position(|b| role.as_ref().is_some_and(|r| Arc::ptr_eq(b, r)));
+            place.and_then(|place| all.get(place)).cloned()
+        };
+        let (sealing, signing) = (same(&self.sealing), same(&self.signing));
+        Some(Self { all, sealing, signing })
+    }
+
     /// The key of this name: by its ARN, or by that of another replica of a multi-Region key.
     pub(crate) fn find(&self, name: &KeyName) -> Option<&Arc<Bound>> {
         let arn = KeyArn::parse(Some(name.id()).filter(|_| name.scheme() == SCHEME)?)?;

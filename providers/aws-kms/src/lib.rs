@@ -9,6 +9,7 @@ mod error;
 mod keys;
 mod metadata;
 mod provider;
+mod regions;
 mod scheme;
 mod seal;
 mod sign;

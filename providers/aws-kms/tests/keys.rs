@@ -12,7 +12,7 @@
 
 mod world;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_kms::types::KeySpec;
 use bulla::{
@@ -272,4 +272,60 @@ async fn one_region_stands_in_for_the_other() {
     assert_eq!(&*here.open(&during, &context).await.unwrap(), b"during");
     here.verify(&pinned, &input, &signature).unwrap();
     assert_eq!(&*second.open(&before, &context).await.unwrap(), b"before");
+}
+
+/// A service starts while its own region is out, and uses it when it is back.
+#[tokio::test]
+async fn starts_during_an_outage_of_its_own_region() {
+    let Some(world) = World::new() else { return };
+    let admin = client(&world.url, REGION);
+    let seals = world::make(&admin, KeySpec::SymmetricDefault, true).await;
+    let signs = world::make(&admin, KeySpec::EccNistP256, true).await;
+    for key in [&seals, &signs] {
+        let call = admin.replicate_key().key_id(key).replica_region(OTHER_REGION);
+        call.send().await.unwrap();
+    }
+    let counter = Counter::start(world.server.port());
+    let open_for = Duration::from_millis(300);
+    let policy = || world::quick().max_attempts(2).breaker_threshold(2).open_for(open_for);
+    let in_regions = async |first: &str, second: &str, seals: &str, signs: &str| {
+        let regions = [(first, REGION), (second, OTHER_REGION)].map(|(url, region)| {
+            let builder = AwsKms::builder().kms_config(world::config(url, region, "test", "test"));
+            builder.region(region).sealing_key(seals).signing_key(signs)
+        });
+        AwsKms::in_regions("aws", regions, policy().build().unwrap()).await
+    };
+    counter.set_down(true);
+    let both = in_regions(&counter.url(), &world.url, &seals, &signs).await.unwrap();
+    assert_eq!(counter.count("DescribeKey"), 2, "tried again, as the policy says");
+    assert_eq!(both.sealing_key().unwrap().id(), seals, "by the name of the first region");
+    let context = bulla::Context::new().with_key("tenant", "acme").unwrap();
+    let during = both.seal(b"during", &context).await.unwrap();
+    let pinned = both.public_keys().await.unwrap().remove(0);
+    let input = SigningInput::new(SigningAlgorithm::Es256, b"message");
+    let signature = both.sign(&pinned, &input).await.unwrap();
+
+    counter.set_down(false);
+    tokio::time::sleep(open_for).await;
+    assert_eq!(&*both.open(&during, &context).await.unwrap(), b"during");
+    assert_eq!(counter.count("Decrypt"), 1, "the first region is asked, without a restart");
+    let here = builder(&world.url).sealing_key(&seals).signing_key(&signs).build().await.unwrap();
+    here.verify(&pinned, &input, &signature).unwrap();
+    let well = in_regions(&counter.url(), &world.url, &seals, &signs).await.unwrap();
+    assert_eq!(&*well.open(&during, &context).await.unwrap(), b"during");
+
+    // A refusal is no outage; keys of one region are taken on trust nowhere.
+    let lonely = world::make(&admin, KeySpec::SymmetricDefault, true).await;
+    let error = in_regions(&counter.url(), &world.url, &lonely, &signs).await.unwrap_err();
+    assert_eq!((error.kind(), error.provider()), (ErrorKind::NotFound, Some("aws/us-east-2")));
+    counter.set_down(true);
+    let there = client(&world.url, OTHER_REGION);
+    let alone = world::make(&there, KeySpec::SymmetricDefault, false).await;
+    let error = in_regions(&counter.url(), &world.url, &alone, &signs).await.unwrap_err();
+    assert_eq!((error.kind(), error.provider()), (ErrorKind::InvalidInput, Some("aws/eu-west-1")));
+    there.create_alias().alias_name("alias/alone").target_key_id(&alone).send().await.unwrap();
+    let error = in_regions(&counter.url(), &world.url, "alias/alone", &signs).await.unwrap_err();
+    assert_eq!((error.kind(), error.provider()), (ErrorKind::Unavailable, Some("aws/eu-west-1")));
+    let error = in_regions(&counter.url(), &counter.url(), &seals, &signs).await.unwrap_err();
+    assert_eq!((error.kind(), error.provider()), (ErrorKind::Unavailable, Some("aws/eu-west-1")));
 }
