@@ -38,7 +38,7 @@ use tokio::{
 const SEAL: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const SIGN: &str = "arn:aws:kms:eu-west-1:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321";
 
-const ROUNDS: usize = 2000;
+const ROUNDS: usize = 20_000;
 const CALLERS: usize = 64;
 const SEALS_EACH: usize = 50;
 

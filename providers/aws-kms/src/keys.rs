@@ -33,6 +33,9 @@ impl Keys {
 
     /// The key of this name: by its ARN, or by that of another replica of a multi-Region key.
     pub(crate) fn find(&self, name: &KeyName) -> Option<&Arc<Bound>> {
+        if let Some(bound) = self.all.iter().find(|bound| bound.name == *name) {
+            return Some(bound);
+        }
         let arn = KeyArn::parse(Some(name.id()).filter(|_| name.scheme() == SCHEME)?)?;
         self.all.iter().find(|bound| bound.arn.is_same_key(&arn))
     }
