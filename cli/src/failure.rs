@@ -4,7 +4,7 @@ use std::{io, process::ExitCode};
 
 use bulla::{Error, ErrorKind};
 
-use crate::say;
+use crate::{say, shown};
 
 /// What every step of a command returns.
 pub(crate) type Outcome<T> = Result<T, Failure>;
@@ -82,6 +82,19 @@ impl Failure {
     /// The message without hints.
     pub(crate) fn message(&self) -> &str {
         self.message.as_deref().unwrap_or_default()
+    }
+
+    /// The message of something about a key, for those who have said its name already.
+    pub(crate) fn message_of<'a>(message: &'a str, name: &str) -> &'a str {
+        message.strip_prefix(name).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(message)
+    }
+
+    /// Says which key it is about, once: errors of a provider do so themselves.
+    pub(crate) fn of_key(mut self, name: &str) -> Self {
+        self.message = self
+            .message
+            .map(|message| format!("{}: {}", shown::token(name), Self::message_of(&message, name)));
+        self
     }
 
     /// Says what it is that failed, such as a file.

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use bulla::{Context, EncryptionContext, ErrorKind, Head, OpenedHeader, stream::read_head};
+use bulla::{Context, EncryptionContext, ErrorKind, Head, Header, OpenedHeader, stream::read_head};
 
 use crate::{
     Session,
@@ -43,6 +43,7 @@ impl Prepared {
     ) -> Outcome<OpenedHeader> {
         let name = &sealed.name;
         let head = head(&mut sealed.reader, name)?;
+        let elsewhere = is_elsewhere(head.header());
         let Openers { opener, unopened } =
             self.keys.opener(head.header(), &self.passphrases, &session.runtime)?;
         let opened = if self.take_stored {
@@ -55,7 +56,7 @@ impl Prepared {
             session.runtime.block_on(opener.open_head(head, &context)).map_err(Failure::from)
         };
         let opened = opened.map_err(|failure| {
-            explain(failure.at(name), source, self.passphrases.used(), unopened)
+            explain(failure.at(name), source, self.passphrases.used(), elsewhere, unopened)
         })?;
         if self.take_stored {
             show_stored(opened.header().stored_context());
@@ -79,11 +80,18 @@ fn read_error(error: bulla::Error) -> Failure {
     }
 }
 
-/// What may help those who can't open.
+/// Whether no key of a local store opens it.
+pub(crate) fn is_elsewhere(header: &Header) -> bool {
+    header.recipients().iter().all(|recipient| recipient.key.scheme() != "local")
+}
+
+/// What may help those who can't open. `locked` is whether a passphrase was asked for, `elsewhere`
+/// whether the file is sealed to no local key.
 pub(crate) fn explain(
     failure: Failure,
     source: &Source,
     locked: bool,
+    elsewhere: bool,
     unopened: Vec<Failure>,
 ) -> Failure {
     let file = source.argument();
@@ -102,8 +110,12 @@ pub(crate) fn explain(
         .hint_if(ErrorKind::Disabled, || {
             "`bulla keys enable` lets it open again; `bulla keys list` shows the keys".to_owned()
         })
-        .hint_if(ErrorKind::NoRecipient, || "`bulla keys list` shows the keys here".to_owned())
+        .hint_if(ErrorKind::NoRecipient, || if elsewhere { ELSEWHERE } else { HERE }.to_owned())
 }
+
+const HERE: &str = "`bulla keys list` shows the keys here";
+const ELSEWHERE: &str = "name the key in the configuration or, where there is --key, by its URI: \
+                         no key is asked because a file names it";
 
 /// No key that could be had opens it. If others could not be asked because of an outage, that is
 /// what is the matter, as far as is known.

@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     failure::{Failure, Outcome},
     input::{Form, Source},
-    opening::{explain, head},
+    opening::{explain, head, is_elsewhere},
     output::{Plan, Target},
     passphrases::Passphrases,
     progress::Progress,
@@ -67,7 +67,8 @@ pub(crate) fn run(args: Rewrap, session: &Session) -> Outcome<()> {
             true => failure.hint_if(ErrorKind::InvalidInput, || SHARED.to_owned()),
             false => failure,
         };
-        explain(failure, &source, passphrases.used(), unopened)
+        let elsewhere = is_elsewhere(old.header());
+        explain(failure, &source, passphrases.used(), elsewhere, unopened)
     })?;
 
     let mut sink = plan.open(&session.cleanup)?;

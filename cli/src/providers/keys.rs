@@ -106,7 +106,7 @@ impl Keys {
             let Some(name) = local_name(&key.uri) else { return Ok(None) };
             let record = existing(&store, name)?;
             if !record.key_type.seals() {
-                return Err(signs(&key.name, &record.key_type.to_string()));
+                return Err(signs(&key.name, &format!(" of type {}", record.key_type)));
             }
             Ok(Some((name.to_owned(), passphrases.for_sealing(&record)?)))
         };
@@ -117,7 +117,7 @@ impl Keys {
             let provider = runtime.block_on(backends.open(key))?;
             match provider.sealing_key() {
                 Some(_) => Ok(provider),
-                None => Err(signs(&key.name, key.uri.scheme())),
+                None => Err(signs(&key.name, "")),
             }
         };
         let opened = self.keys.into_iter().zip(prepared).map(|(key, prepared)| {
@@ -129,7 +129,7 @@ impl Keys {
 }
 
 fn signs(name: &str, key_type: &str) -> Failure {
-    Failure::usage(format!("{name} is a key of type {key_type}, which signs and does not seal"))
+    Failure::usage(format!("{name} is a key{key_type} that signs and does not seal"))
 }
 
 impl NamedKey {

@@ -72,7 +72,7 @@ impl Keys {
             match runtime.block_on(backends.open(key)) {
                 Ok(provider) => providers.push(provider),
                 Err(error) => {
-                    unopened.push(Failure::from(error).at(&format!("`{}`", key.name)));
+                    unopened.push(Failure::from(error).of_key(&key.name));
                 }
             }
         }

@@ -73,6 +73,7 @@ impl Sealing {
             why: missed.error.to_string(),
         });
         for Missing { name, why } in self.missing.into_iter().chain(missed) {
+            let why = Failure::message_of(&why, &name);
             say::note(&format!("sealed, but not to {name}: {why}"));
             say::hint(&format!("when that is mended, add it: bulla rewrap {file} --add {name}"));
         }

@@ -15,7 +15,6 @@ use crate::{
     config::Config,
     failure::{Failure, Outcome},
     passphrases::Passphrases,
-    shown,
 };
 
 impl Keys {
@@ -126,7 +125,7 @@ fn asked(
     rsa: SigningAlgorithm,
     runtime: &Handle,
 ) -> Outcome<Option<Vec<Jwk>>> {
-    let told = |error| Failure::from(error).at(&shown::token(&key.name));
+    let told = |error| Failure::from(error).of_key(&key.name);
     let provider = runtime.block_on(backends.open(key)).map_err(told)?;
     if provider.capabilities().signing.is_empty() {
         return Ok(None);

@@ -77,7 +77,8 @@ impl Check {
     }
 
     pub(super) fn of_key(self, name: String, facts: KeyFacts) -> Self {
-        Self { name: Some(name), key: Some(facts), ..self }
+        let message = Failure::message_of(&self.message, &name).to_owned();
+        Self { name: Some(name), message, key: Some(facts), ..self }
     }
 
     fn to_text(&self) -> String {
