@@ -24,7 +24,8 @@ pub type SharedProvider = Arc<dyn CryptoProvider>;
 /// that it gives to [`RegistryBuilder::scheme`].
 #[async_trait]
 pub trait OpenScheme: Send + Sync {
-    /// A provider with this key as its sealing or signing key, labelled `name`.
+    /// A provider with this key as its sealing or signing key, labelled `name`. Without a
+    /// [`Resilient`] around it: the registry puts one there, and attempts would multiply.
     ///
     /// # Errors
     /// What the provider says of the key.

@@ -68,6 +68,7 @@ const AWS_TESTS: &[&str] = &[
     "errors",
     "iam",
     "keys",
+    "logs",
     "resilience",
     "signing",
     "aws",

@@ -34,12 +34,22 @@ impl KeyArn {
         })
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        &self.text
+    /// Whether an answer about this key is one to a request for `asked`: an id, an alias or an ARN of
+    /// either, in a region.
+    pub(crate) fn answers(&self, asked: &str, region: &str) -> bool {
+        let mut parts = asked.split(':');
+        match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(_), Some(partition), Some(_), Some(of), Some(account), Some(key)) => {
+                let place = (&*self.partition, &*self.region, &*self.account);
+                place == (partition, of, account)
+                    && key.strip_prefix("key/").is_none_or(|id| id == self.id)
+            }
+            _ => self.region == region && (asked.starts_with("alias/") || asked == self.id),
+        }
     }
 
-    pub(crate) fn id(&self) -> &str {
-        &self.id
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
     }
 
     pub(crate) fn is_multi_region(&self) -> bool {
@@ -102,6 +112,26 @@ mod tests {
         ] {
             assert!(!arn(MRK).is_same_key(&arn(&other)), "{other}");
         }
+    }
+
+    #[test]
+    fn an_answer_is_about_what_was_asked_for() {
+        let (one, here) = (arn(ONE), "eu-west-1");
+        let alias = "arn:aws:kms:eu-west-1:111122223333:alias/orders";
+        for asked in [ONE, "1234abcd-12ab-34cd-56ef-1234567890ab", "alias/orders", alias] {
+            assert!(one.answers(asked, here), "{asked}");
+        }
+        for asked in [
+            MRK,
+            "mrk-1234abcd12ab34cd56ef1234567890ab",
+            &ONE.replace("eu-west-1", "us-east-2"),
+            &ONE.replace("111122223333", "444455556666"),
+            &alias.replace("111122223333", "444455556666"),
+            &alias.replace("arn:aws:", "arn:aws-cn:"),
+        ] {
+            assert!(!one.answers(asked, here), "{asked}");
+        }
+        assert!(!one.answers("alias/orders", "us-east-2"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::{
     metadata::Purpose,
     provider::AwsKms,
     seal,
+    transmit::Transmit,
 };
 
 /// For building a provider, and for those who go without a `Resilient`, whose timeouts are shorter.
@@ -134,7 +135,7 @@ impl AwsKmsBuilder {
     }
 
     /// Credentials, region and HTTP client of an application that has loaded them already. Retries
-    /// and timeouts in it are not used.
+    /// and timeouts in it are not used. A [`profile`](Self::profile) can't be given besides.
     pub fn sdk_config(mut self, config: SdkConfig) -> Self {
         self.given = Given::Sdk(config);
         self
@@ -200,6 +201,12 @@ impl AwsKmsBuilder {
 
     async fn config(self, wanted: &[(String, Role)]) -> Result<Config> {
         let endpoint = self.endpoint.as_deref().map(check_endpoint).transpose()?;
+        if let (Some(profile), Given::Sdk(_) | Given::Kms(_)) = (&self.profile, &self.given) {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("profile {profile:?} is not for a configuration that is loaded already"),
+            ));
+        }
         let region = self.region.or_else(|| {
             let mut arns = wanted.iter().filter(|(key, _)| key.starts_with("arn:"));
             arns.find_map(|(arn, _)| arn.split(':').nth(3).map(str::to_owned))
@@ -232,6 +239,7 @@ impl AwsKmsBuilder {
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts.build())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .interceptor(Transmit)
             .build())
     }
 }
@@ -265,7 +273,7 @@ impl Prepared {
 }
 
 /// By the rules of key URIs.
-fn check_endpoint(url: &str) -> Result<String> {
+pub(crate) fn check_endpoint(url: &str) -> Result<String> {
     let uri = format!("{SCHEME}:///alias/x?endpoint={url}").parse()?;
     match uri {
         KeyUri::AwsKms(uri) if !url.contains('&') => {
@@ -335,14 +343,25 @@ fn add(keys: &mut Keys, new: Bound, role: Role) -> Result<()> {
             bound
         }
     };
-    match role {
-        Role::Sealing => keys.sealing = Some(bound),
-        Role::Signing => keys.signing = Some(bound),
-        Role::Either if seals => keys.sealing = Some(bound),
-        Role::Either => keys.signing = Some(bound),
-        Role::Opening => {}
+    let place = match role {
+        Role::Sealing => &mut keys.sealing,
+        Role::Signing => &mut keys.signing,
+        Role::Either if seals => &mut keys.sealing,
+        Role::Either => &mut keys.signing,
+        Role::Opening => return Ok(()),
+    };
+    match place.replace(Arc::clone(&bound)) {
+        Some(other) if !Arc::ptr_eq(&other, &bound) => Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!(
+                "{} and {} can't both be the key to {}; bind one of them with `also_open`",
+                other.name,
+                bound.name,
+                if seals { "seal with" } else { "sign with" }
+            ),
+        )),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn capabilities(keys: &Keys, pinned: Option<SigningAlgorithm>) -> Result<Capabilities> {

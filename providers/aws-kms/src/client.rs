@@ -42,8 +42,15 @@ impl Kms {
         let asked = Asked { action: "kms:DescribeKey", key };
         let sent = self.0.describe_key().key_id(key).send().await;
         let answer = sent.map_err(|error| from_sdk(&error, asked))?;
+        let id = answer.request_id().map(str::to_owned);
+        let odd = |what| odd_answer(asked, id.as_deref(), what);
         let described = answer.key_metadata.and_then(Described::new);
-        described.ok_or_else(|| odd_answer(asked, "lacks the key's ARN, kind or state"))
+        let described = described.ok_or_else(|| odd("lacks the key's ARN, kind or state"))?;
+        let region = self.0.config().region().map(AsRef::as_ref).unwrap_or_default();
+        match described.arn.answers(key, region) {
+            true => Ok(described),
+            false => Err(odd("is not about that key")),
+        }
     }
 
     /// GenerateDataKey: the key, and the same encrypted.
@@ -55,11 +62,12 @@ impl Kms {
         let asked = Asked { action: "kms:GenerateDataKey", key: key.as_str() };
         let call = self.0.generate_data_key().key_id(key.as_str()).key_spec(DataKeySpec::Aes256);
         let sent = call.set_encryption_context(context(pairs)).send().await;
-        let mut answer = self.settle(sent, key, asked).await?;
+        let mut answer = self.settle(sent, &[key], asked).await?;
         let plaintext = secret(answer.plaintext.take());
-        about(key, answer.key_id.as_deref(), asked)?;
-        let plaintext = plaintext.ok_or_else(|| odd_answer(asked, "has no key in it"))?;
-        Ok((plaintext, bytes(answer.ciphertext_blob, asked)?))
+        about(key, answer.key_id.as_deref(), &answer, asked)?;
+        let plaintext =
+            plaintext.ok_or_else(|| odd_answer(asked, answer.request_id(), "has no key in it"))?;
+        Ok((plaintext, bytes(answer.ciphertext_blob.take(), &answer, asked)?))
     }
 
     /// Encrypt.
@@ -72,9 +80,9 @@ impl Kms {
         let asked = Asked { action: "kms:Encrypt", key: key.as_str() };
         let call = self.0.encrypt().key_id(key.as_str()).plaintext(Blob::new(plaintext));
         let sent = call.set_encryption_context(context(pairs)).send().await;
-        let answer = self.settle(sent, key, asked).await?;
-        about(key, answer.key_id.as_deref(), asked)?;
-        bytes(answer.ciphertext_blob, asked)
+        let mut answer = self.settle(sent, &[key], asked).await?;
+        about(key, answer.key_id.as_deref(), &answer, asked)?;
+        bytes(answer.ciphertext_blob.take(), &answer, asked)
     }
 
     /// Decrypt, always by a key that is named: KMS must not choose it by the ciphertext.
@@ -87,10 +95,10 @@ impl Kms {
         let asked = Asked { action: "kms:Decrypt", key: key.as_str() };
         let call = self.0.decrypt().key_id(key.as_str()).ciphertext_blob(Blob::new(ciphertext));
         let sent = call.set_encryption_context(context(pairs)).send().await;
-        let mut answer = self.settle(sent, key, asked).await?;
+        let mut answer = self.settle(sent, &[key], asked).await?;
         let plaintext = secret(answer.plaintext.take());
-        about(key, answer.key_id.as_deref(), asked)?;
-        plaintext.ok_or_else(|| odd_answer(asked, "has no plaintext in it"))
+        about(key, answer.key_id.as_deref(), &answer, asked)?;
+        plaintext.ok_or_else(|| odd_answer(asked, answer.request_id(), "has no plaintext in it"))
     }
 
     /// ReEncrypt: KMS decrypts and encrypts, and the plaintext does not leave it.
@@ -110,18 +118,19 @@ impl Kms {
         let call = call.source_key_id(from.0.as_str()).destination_key_id(to.0.as_str());
         let call = call.set_source_encryption_context(context(from.1));
         let sent = call.set_destination_encryption_context(context(to.1)).send().await;
-        let answer = self.settle(sent, from.0, asked).await?;
-        about(to.0, answer.key_id.as_deref(), asked)?;
-        bytes(answer.ciphertext_blob, asked)
+        let mut answer = self.settle(sent, &[from.0, to.0], asked).await?;
+        about(from.0, answer.source_key_id.as_deref(), &answer, asked)?;
+        about(to.0, answer.key_id.as_deref(), &answer, asked)?;
+        bytes(answer.ciphertext_blob.take(), &answer, asked)
     }
 
     /// GetPublicKey, as SubjectPublicKeyInfo.
     pub(crate) async fn public_key(&self, key: &KeyArn) -> Result<Vec<u8>> {
         let asked = Asked { action: "kms:GetPublicKey", key: key.as_str() };
         let sent = self.0.get_public_key().key_id(key.as_str()).send().await;
-        let answer = self.settle(sent, key, asked).await?;
-        about(key, answer.key_id.as_deref(), asked)?;
-        bytes(answer.public_key, asked)
+        let mut answer = self.settle(sent, &[key], asked).await?;
+        about(key, answer.key_id.as_deref(), &answer, asked)?;
+        bytes(answer.public_key.take(), &answer, asked)
     }
 
     /// Sign. ECDSA signatures come as DER.
@@ -129,9 +138,9 @@ impl Kms {
         let asked = Asked { action: "kms:Sign", key: key.as_str() };
         let call = self.0.sign().key_id(key.as_str()).message(Blob::new(input.bytes));
         let call = call.message_type(input.message_type).signing_algorithm(input.algorithm);
-        let answer = self.settle(call.send().await, key, asked).await?;
-        about(key, answer.key_id.as_deref(), asked)?;
-        bytes(answer.signature, asked)
+        let mut answer = self.settle(call.send().await, &[key], asked).await?;
+        about(key, answer.key_id.as_deref(), &answer, asked)?;
+        bytes(answer.signature.take(), &answer, asked)
     }
 
     /// Verify. ECDSA signatures go as DER. KMS raises an exception for a bad signature; what
@@ -146,16 +155,16 @@ impl Kms {
         let call = self.0.verify().key_id(key.as_str()).message(Blob::new(input.bytes));
         let call = call.message_type(input.message_type).signing_algorithm(input.algorithm);
         let sent = call.signature(Blob::new(signature)).send().await;
-        let answer = self.settle(sent, key, asked).await?;
-        about(key, answer.key_id.as_deref(), asked)?;
+        let answer = self.settle(sent, &[key], asked).await?;
+        about(key, answer.key_id.as_deref(), &answer, asked)?;
         if answer.signature_valid { Ok(()) } else { Err(Error::not_authentic()) }
     }
 
-    /// The answer, or what went wrong. If that was the key's state, DescribeKey says which.
+    /// The answer, or what went wrong. If that was the state of a key, DescribeKey says which.
     async fn settle<T, E>(
         &self,
         sent: Result<T, SdkError<E, HttpResponse>>,
-        key: &KeyArn,
+        keys: &[&KeyArn],
         asked: Asked<'_>,
     ) -> Result<T>
     where
@@ -170,14 +179,22 @@ impl Kms {
             return Err(mapped);
         }
         drop(error);
-        let Ok(described) = self.describe(key.as_str()).await else { return Err(mapped) };
-        let Err(state) = described.check_usable() else { return Err(mapped) };
-        let state =
-            Error::new(state.kind(), state.message().to_owned()).with_source(mapped.clone());
-        Err(match mapped.request_id() {
-            Some(id) => state.with_request_id(id),
-            None => state,
-        })
+        for key in keys {
+            let state = match self.describe(key.as_str()).await {
+                Ok(described) => described.check_usable(),
+                // What the state is, and whether it lasts, nobody can tell now.
+                Err(error) if error.is_retryable() => Err(error),
+                Err(_) => Ok(()),
+            };
+            let Err(state) = state else { continue };
+            let state =
+                Error::new(state.kind(), state.message().to_owned()).with_source(mapped.clone());
+            return Err(match mapped.request_id() {
+                Some(id) => state.with_request_id(id),
+                None => state,
+            });
+        }
+        Err(mapped)
     }
 }
 
@@ -190,15 +207,20 @@ fn secret(blob: Option<Blob>) -> Option<Zeroizing<Vec<u8>>> {
     blob.map(|blob| Zeroizing::new(blob.into_inner()))
 }
 
-fn bytes(blob: Option<Blob>, asked: Asked<'_>) -> Result<Vec<u8>> {
+fn bytes(blob: Option<Blob>, answer: &impl RequestId, asked: Asked<'_>) -> Result<Vec<u8>> {
     let bytes = blob.map(Blob::into_inner).filter(|bytes| !bytes.is_empty());
-    bytes.ok_or_else(|| odd_answer(asked, "lacks its result"))
+    bytes.ok_or_else(|| odd_answer(asked, answer.request_id(), "lacks its result"))
 }
 
 /// An answer names the key that did the work: it must be the one that was asked for.
-fn about(key: &KeyArn, answered: Option<&str>, asked: Asked<'_>) -> Result<()> {
+fn about(
+    key: &KeyArn,
+    answered: Option<&str>,
+    answer: &impl RequestId,
+    asked: Asked<'_>,
+) -> Result<()> {
     if answered == Some(key.as_str()) {
         return Ok(());
     }
-    Err(odd_answer(asked, "is not about that key"))
+    Err(odd_answer(asked, answer.request_id(), "is not about that key"))
 }

@@ -13,6 +13,8 @@ use aws_sdk_kms::{
 };
 use bulla::{Error, ErrorKind};
 
+use crate::transmit::PlainHttp;
+
 /// What was asked of KMS, for the message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
@@ -35,6 +37,11 @@ where
     if let Some(error) = of_credentials(error) {
         return error;
     }
+    if sources(error).any(|source| source.is::<PlainHttp>()) {
+        let message = "the endpoint of KMS is http and not on loopback, and data keys would go there in \
+                       the clear; look at AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_KMS and the profile";
+        return Error::new(ErrorKind::InvalidInput, message);
+    }
     match error {
         SdkError::ServiceError(service) => of_service(service.err(), service.raw(), asked),
         SdkError::TimeoutError(_) => timed_out(asked),
@@ -54,9 +61,13 @@ where
 }
 
 /// An answer that lacks what every answer has, or is about something else.
-pub(crate) fn odd_answer(asked: Asked<'_>, what: &str) -> Error {
+pub(crate) fn odd_answer(asked: Asked<'_>, request_id: Option<&str>, what: &str) -> Error {
     let message = format!("the answer to {} on {} {what}", asked.action, asked.key);
-    Error::new(ErrorKind::Unavailable, message)
+    let error = Error::new(ErrorKind::Unavailable, message);
+    match request_id {
+        Some(id) => error.with_request_id(printable(id)),
+        None => error,
+    }
 }
 
 fn of_service<E>(error: &E, raw: &HttpResponse, asked: Asked<'_>) -> Error
@@ -191,6 +202,12 @@ fn of_credentials(error: &(dyn StdError + 'static)) -> Option<Error> {
         CredentialsError::ProviderTimedOut(_) => {
             (ErrorKind::Timeout, "the source of the AWS credentials did not answer in time")
         }
+        // STS refuses with this code; what is deep in the source has no type to ask.
+        other if sources(other).any(|source| source.to_string().contains("AccessDenied")) => (
+            ErrorKind::Denied,
+            "the role that the AWS credentials name must not be assumed; grant sts:AssumeRole to \
+             this principal, and trust it in the role",
+        ),
         _ => (ErrorKind::Unavailable, "the source of the AWS credentials failed"),
     };
     Some(Error::new(kind, message))

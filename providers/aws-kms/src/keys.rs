@@ -31,6 +31,15 @@ impl Keys {
         Some(Self { all, sealing, signing })
     }
 
+    /// Whether these are the same keys by name, in the same roles.
+    pub(crate) fn has_names_of(&self, other: &Self) -> bool {
+        let names = |keys: &Self| -> Vec<KeyName> {
+            let named = keys.all.iter().map(|bound| bound.name.clone());
+            named.chain(keys.sealing.iter().chain(&keys.signing).map(|b| b.name.clone())).collect()
+        };
+        names(self) == names(other)
+    }
+
     /// The key of this name: by its ARN, or by that of another replica of a multi-Region key.
     pub(crate) fn find(&self, name: &KeyName) -> Option<&Arc<Bound>> {
         if let Some(bound) = self.all.iter().find(|bound| bound.name == *name) {

@@ -7,6 +7,7 @@ mod builder;
 mod client;
 mod error;
 mod keys;
+mod late;
 mod metadata;
 mod provider;
 mod regions;
@@ -14,6 +15,7 @@ mod scheme;
 mod seal;
 mod sign;
 mod signature;
+mod transmit;
 mod verify;
 
 pub use builder::AwsKmsBuilder;

@@ -1,25 +1,36 @@
 //! Several regions that hold replicas of the same keys, as one provider.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bulla::{
-    Operation, Result, SharedProvider,
+    Error, ErrorKind, Operation, Result, SharedProvider,
     resilience::{Failover, Policy, Resilient},
 };
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    arn::KeyArn,
     builder::{AwsKmsBuilder, Prepared},
+    late::Late,
     provider::AwsKms,
 };
+
+/// How much longer the other regions have once one has answered.
+const GRACE: Duration = Duration::from_secs(1);
 
 impl AwsKms {
     /// One provider for several regions, in order of preference: replicas of multi-Region keys,
     /// each region behind the policy, and behind a [`Failover`] all of them.
     ///
-    /// All regions are asked for their keys at once. A region that can't be reached holds nothing
-    /// up while another one can, so a service starts during an outage of its own region: its keys
-    /// are taken to be the replicas of those that the other region describes.
+    /// All regions are asked for their keys at once. Once one has answered, the others have a second
+    /// more, so a service starts during an outage of its own region. Such a region is asked again
+    /// when calls come, every five seconds at most, and serves once its keys turn out to be the
+    /// replicas of those that another region described; until then it counts as unavailable,
+    /// whatever it says.
     ///
     /// ```no_run
     /// use bulla::resilience::Policy;
@@ -39,7 +50,8 @@ impl AwsKms {
     ///
     /// # Errors
     /// As for [`AwsKmsBuilder::build`], of the first region that answers with a refusal, or of the
-    /// first of all if none can be reached; as for [`Failover::new`].
+    /// first that can't be reached if none can, or if its keys are not given as those of another
+    /// one are; as for [`Failover::new`].
     pub async fn in_regions(
         label: &str,
         regions: impl IntoIterator<Item = AwsKmsBuilder>,
@@ -49,19 +61,24 @@ impl AwsKms {
         for builder in regions {
             prepared.push(Region::new(builder, label).await?);
         }
-        let opened = join_all(prepared.iter().map(|region| region.open(&policy))).await;
-        let sibling = prepared.iter().find_map(|region| region.opened.get());
+        let opened = ask_all(&prepared, &policy).await;
+        let sibling = prepared.iter().find_map(|region| {
+            let keys = region.opened.get()?;
+            Some((region.prepared.wanted.clone(), Arc::clone(keys)))
+        });
         let mut members: Vec<SharedProvider> = Vec::new();
-        for (region, opened) in prepared.iter().zip(opened) {
+        for (region, opened) in prepared.into_iter().zip(opened) {
             members.push(Arc::new(match opened {
                 Ok(resilient) => resilient,
                 Err(error) if error.is_retryable() => {
-                    let replicas = sibling.and_then(|sibling| region.replicas_of(sibling));
-                    let Some(replicas) = replicas else { return Err(error) };
-                    let provider = &*region.prepared.label;
-                    let error = error.kind().as_str();
-                    tracing::warn!(provider, error, "region not reached; taking its keys on trust");
-                    Resilient::new(Arc::new(replicas), policy.clone())
+                    let replicas = sibling
+                        .as_ref()
+                        .and_then(|(wanted, sibling)| region.prepared.replicas_of(wanted, sibling));
+                    let Some(expected) = replicas else { return Err(error) };
+                    let (provider, kind) = (&*region.prepared.label, error.kind().as_str());
+                    tracing::warn!(provider, error = kind, "region not reached; it is asked later");
+                    let late = Late::new(region.prepared, expected, error);
+                    Resilient::new(Arc::new(late), policy.clone())
                 }
                 Err(error) => return Err(error),
             }));
@@ -93,18 +110,85 @@ impl Region {
         })
         .await
     }
+}
 
-    /// What this region has if it has replicas of another region's keys, and if those are the keys
-    /// that are wanted here.
-    fn replicas_of(&self, sibling: &AwsKms) -> Option<AwsKms> {
-        let known = |wanted: &str| {
-            // Which key an alias stands for here nobody can tell now.
-            let id = wanted.rsplit('/').next().unwrap_or(wanted);
-            wanted.contains("alias/") || sibling.keys.all.iter().any(|bound| bound.arn.id() == id)
+/// Asks all at once. What has not answered in time is an outage.
+async fn ask_all(regions: &[Region], policy: &Policy) -> Vec<Result<Resilient>> {
+    let late = |region: &Region| {
+        let message = "no answer yet, and another region has answered";
+        let error = Error::new(ErrorKind::Timeout, message);
+        error.with_provider(region.prepared.label.as_ref()).with_operation(Operation::Build)
+    };
+    let mut opened: Vec<_> = regions.iter().map(|region| Err(late(region))).collect();
+    let asking = opened.iter_mut().zip(regions);
+    let mut asking: FuturesUnordered<_> = asking
+        .map(|(place, region)| async {
+            *place = region.open(policy).await;
+            place.is_ok()
+        })
+        .collect();
+    let mut until = None;
+    loop {
+        let next = match until {
+            None => asking.next().await,
+            Some(until) => timeout_at(until, asking.next()).await.unwrap_or_default(),
         };
-        if !self.prepared.wanted.iter().all(|(wanted, _)| known(wanted)) {
-            return None;
+        match next {
+            None => break,
+            Some(true) if until.is_none() => until = Some(Instant::now() + GRACE),
+            Some(_) => {}
         }
-        self.prepared.with(sibling.keys.replicas(&self.prepared.region)?).ok()
+    }
+    drop(asking);
+    opened
+}
+
+impl Prepared {
+    /// What this region has if it has replicas of a sibling's keys, and if they are given here as
+    /// they are there.
+    fn replicas_of(
+        &self,
+        wanted: &[(String, crate::builder::Role)],
+        sibling: &AwsKms,
+    ) -> Option<AwsKms> {
+        let alike = self.wanted.len() == wanted.len()
+            && self.wanted.iter().zip(wanted).all(|(a, b)| a.1 == b.1 && is_same(&a.0, &b.0));
+        let replicas = sibling.keys.replicas(&self.region).filter(|_| alike)?;
+        self.with(replicas).ok()
+    }
+}
+
+/// Whether two texts name one multi-Region key, as far as texts can tell.
+fn is_same(one: &str, other: &str) -> bool {
+    fn name(text: &str) -> &str {
+        let name = text.rsplit(':').next().unwrap_or(text);
+        name.strip_prefix("key/").unwrap_or(name)
+    }
+    match (KeyArn::parse(one), KeyArn::parse(other)) {
+        (Some(one), Some(other)) => one.is_same_key(&other),
+        _ => name(one) == name(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_alike_by_what_does_not_depend_on_the_region() {
+        let id = "mrk-1234abcd12ab34cd56ef1234567890ab";
+        let west = format!("arn:aws:kms:eu-west-1:111122223333:key/{id}");
+        let east = west.replace("eu-west-1", "us-east-2");
+        let alias = "arn:aws:kms:us-east-2:111122223333:alias/orders";
+        for (one, other) in [(&*west, &*east), (&west, id), (id, id), ("alias/orders", alias)] {
+            assert!(is_same(one, other) && is_same(other, one), "{one} {other}");
+        }
+        let account = east.replace("111122223333", "444455556666");
+        let other_id = west.replace("mrk-1", "mrk-2");
+        for (one, other) in
+            [(&*west, &*account), (&west, &other_id), ("alias/a", "alias/b"), ("alias/a", id)]
+        {
+            assert!(!is_same(one, other), "{one} {other}");
+        }
     }
 }

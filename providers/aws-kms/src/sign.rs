@@ -66,8 +66,11 @@ impl AwsKms {
         let (bound, pair) = pair_of(&self.keys, key).ok_or_else(|| {
             wrong(format!("key {} is not one that this provider verifies with", key.key))
         })?;
-        if !pair.algorithms().contains(&algorithm) {
-            return Err(wrong(format!("key {} can't do {algorithm}", key.key)));
+        // The signing key may be pinned to one of them.
+        let own = self.keys.signing.as_ref().is_some_and(|signing| signing.name == bound.name);
+        let algorithms = if own { &*self.capabilities.signing } else { pair.algorithms() };
+        if !algorithms.contains(&algorithm) {
+            return Err(wrong(format!("key {} is not used with {algorithm}", key.key)));
         }
         Ok((bound, pair))
     }
@@ -78,11 +81,20 @@ impl AwsKms {
         let mut found = Vec::new();
         for bound in &self.keys.all {
             let Purpose::Sign(pair) = bound.purpose else { continue };
-            let state = kms.describe(bound.arn.as_str()).await?.state();
-            let spki = bound.public(kms).await?;
+            let current = bound.name == signing.name;
+            let asked = async {
+                let state = kms.describe(bound.arn.as_str()).await?.state();
+                Ok((state, bound.public(kms).await?))
+            };
+            let (state, spki) = match asked.await {
+                Ok(answers) => answers,
+                // A key that only verifies, and is gone, does not keep the others from signing.
+                Err(error) if !current && is_gone(&error) => continue,
+                Err(error) => return Err(error),
+            };
             let mut key = PublicKey::new(bound.name.clone(), KeyVersion::parse(VERSION)?, spki);
             key.state = state;
-            key.current = bound.name == signing.name;
+            key.current = current;
             key.algorithms = match key.current {
                 true => self.capabilities.signing.clone(),
                 false => pair.algorithms().to_vec(),
@@ -122,6 +134,10 @@ impl Sign for AwsKms {
     async fn sign(&self, key: &PublicKey, input: &SigningInput<'_>) -> Result<Signature> {
         self.tell(Operation::Sign, self.make(key, input).await)
     }
+}
+
+fn is_gone(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Disabled | ErrorKind::PendingDeletion)
 }
 
 /// The pair that a public key belongs to. A replica's public key is that of the same pair.

@@ -62,6 +62,24 @@ async fn altered_wraps_do_not_open() {
     }
 }
 
+#[tokio::test]
+async fn altered_payloads_do_not_decrypt() {
+    let Some(python) = Python::for_aws() else { return };
+    let server = Moto::start(&python);
+    let url = server.url();
+    let provider = provider(&url, &world::symmetric(&url).await).await;
+    let acme = Context::from(context(&[("tenant", "acme")]));
+    let sealed = provider.encrypt_direct(b"pin", &acme).await.unwrap();
+    let blob = bulla::DirectMessage::parse(&sealed).unwrap().wrapped().blob.len();
+    // Behind the key id in clear, as above.
+    for at in sealed.len() - blob + 36..sealed.len() {
+        let mut bad = sealed.clone();
+        bad[at] ^= 1;
+        let error = provider.decrypt_direct(&bad, &acme).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotAuthentic, "{at}");
+    }
+}
+
 /// Moto calls it AccessDenied, where KMS says IncorrectKeyException; that name is in the table of
 /// errors. What is judged here is that the key is named at all.
 #[tokio::test]

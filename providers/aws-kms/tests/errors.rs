@@ -10,11 +10,18 @@
 
 mod paper;
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{
+    error::Error as _,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use bulla::{
-    CryptoProvider, DataKeys, EncryptionContext, Error, ErrorKind, KeyName, Sign, Signature,
-    SigningAlgorithm, SigningInput, WrapAlgorithm, Wrapped,
+    CryptoProvider, DataKeys, Encrypt, EncryptionContext, Error, ErrorKind, KeyName, Sign,
+    Signature, SigningAlgorithm, SigningInput, WrapAlgorithm, Wrapped,
 };
 use bulla_aws_kms::{AwsKms, AwsKmsBuilder};
 use paper::{Answer, ONE, REQUEST_ID, client, described, error, ok};
@@ -183,8 +190,11 @@ async fn odd_answers_are_outages() {
     ];
     for (what, answer) in answers {
         let (parts, body) = answer.into_parts();
+        let parts_id = parts.headers.get("x-amzn-requestid").cloned();
         let error = unwrap(move |_| http::Response::from_parts(parts.clone(), body.clone())).await;
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{what}: {error}");
+        let told = parts_id.is_some().then_some(REQUEST_ID);
+        assert_eq!(error.request_id(), told, "{what}");
         let shown = format!("{error:?}");
         assert!(!shown.contains(key), "{what}: {shown}");
     }
@@ -297,7 +307,7 @@ async fn the_state_of_a_key_is_looked_up() {
         let built = std::sync::atomic::AtomicBool::new(false);
         let builder = builder(move |op| match op {
             "DescribeKey" => {
-                let now = match built.swap(true, std::sync::atomic::Ordering::SeqCst) {
+                let now = match built.swap(true, SeqCst) {
                     true => state,
                     false => "Enabled",
                 };
@@ -372,6 +382,7 @@ async fn a_bad_configuration_is_refused_before_the_network() {
         ("plain http", builder().sealing_key(ONE).endpoint("http://kms.example.com")),
         ("no URL", builder().sealing_key(ONE).endpoint("kms.example.com&region=x")),
         ("another region", builder().sealing_key(elsewhere).region("eu-west-1")),
+        ("a profile besides", builder().sealing_key(ONE).profile("prod")),
     ] {
         let error = builder.build().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{what}: {error}");
@@ -395,6 +406,102 @@ async fn what_can_not_be_a_wrap_is_refused_before_the_network() {
     let other = Wrapped { key: KeyName::new("awskms", paper::TWO).unwrap(), ..good };
     let error = provider.unwrap_data_key(&other, &context()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoRecipient);
+}
+
+/// Wherever the endpoint comes from: data keys are not sent in the clear.
+#[tokio::test]
+async fn plain_http_goes_to_this_machine_only() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let build = async |url: &str| {
+        let asked = Arc::clone(&asked);
+        let client = client(move |_, _| {
+            asked.fetch_add(1, SeqCst);
+            ok(&described(ONE, "Enabled", "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"))
+        });
+        let config = paper::config(client).to_builder().endpoint_url(url).build();
+        AwsKms::builder().kms_config(config).sealing_key(ONE).build().await.map(drop)
+    };
+    for url in ["http://kms.example.com", "http://127.0.0.1.example.com", "http://10.0.0.1:80"] {
+        let error = build(url).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{url}: {error}");
+        assert!(error.message().contains("AWS_ENDPOINT_URL"), "{error}");
+    }
+    assert_eq!(asked.load(SeqCst), 0);
+    for url in
+        ["https://kms.example.com", "http://127.0.0.1:1", "http://localhost", "http://[::1]:1"]
+    {
+        build(url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+    }
+    assert_eq!(asked.load(SeqCst), 4);
+}
+
+/// The key that is bound is the one that was asked for.
+#[tokio::test]
+async fn a_description_of_another_key_is_not_believed() {
+    let there = ONE.replace("eu-west-1", "us-east-1");
+    for (asked, answer) in [
+        (ONE, paper::TWO),
+        (ONE, &*there),
+        ("1234abcd-12ab-34cd-56ef-1234567890ab", paper::TWO),
+        ("alias/orders", &there),
+        ("arn:aws:kms:eu-west-1:444455556666:alias/orders", ONE),
+    ] {
+        let answer = described(answer, "Enabled", "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT");
+        let error = builder(move |_| ok(&answer)).sealing_key(asked).build().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{asked}: {error}");
+        assert_eq!(error.request_id(), Some(REQUEST_ID));
+    }
+}
+
+#[tokio::test]
+async fn one_key_seals() {
+    let builder = || {
+        AwsKms::builder().kms_config(paper::config(client(|_, request| {
+            let key = request["KeyId"].as_str().unwrap();
+            ok(&described(key, "Enabled", "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"))
+        })))
+    };
+    let bulla::KeyUri::AwsKms(uri) = format!("awskms:///{}", paper::TWO).parse().unwrap() else {
+        panic!("this is a key of AWS KMS")
+    };
+    let error = builder().sealing_key(ONE).uri(&uri).build().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.message().contains("`also_open`"), "{error}");
+    builder().sealing_key(paper::TWO).uri(&uri).also_open(ONE).build().await.unwrap();
+}
+
+/// ReEncrypt is about two keys, and either may be at fault.
+#[tokio::test]
+async fn reencryption_names_both_keys() {
+    let build = async |code: &'static str, state: &'static str| {
+        let config = paper::config(client(move |operation, request| {
+            let key = request["KeyId"].as_str().unwrap_or_default();
+            match operation {
+                // TWO is well only when the provider is built.
+                "DescribeKey" if key == paper::TWO && BUILT.load(SeqCst) > 1 => {
+                    ok(&described(key, state, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"))
+                }
+                "DescribeKey" => {
+                    BUILT.fetch_add(1, SeqCst);
+                    ok(&described(key, "Enabled", "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"))
+                }
+                _ => error(400, code, ""),
+            }
+        }));
+        BUILT.store(0, SeqCst);
+        let builder = AwsKms::builder().kms_config(config).sealing_key(paper::TWO).also_open(ONE);
+        let provider = builder.build().await.unwrap();
+        provider.reencrypt(&wrapped(), &context(), &context()).await.unwrap_err()
+    };
+    static BUILT: AtomicUsize = AtomicUsize::new(0);
+    let denied = build("AccessDeniedException", "Enabled").await;
+    assert_eq!(denied.kind(), ErrorKind::Denied);
+    for part in ["grant kms:ReEncryptFrom and kms:ReEncryptTo on", ONE, paper::TWO] {
+        assert!(denied.message().contains(part), "{denied}");
+    }
+    let gone = build("KMSInvalidStateException", "PendingDeletion").await;
+    assert_eq!(gone.kind(), ErrorKind::PendingDeletion, "{gone}");
+    assert!(gone.message().contains(paper::TWO), "{gone}");
 }
 
 /// Nothing listens there, and nobody has credentials.

@@ -90,6 +90,24 @@ async fn the_policy_of_the_documentation_is_enough() {
     assert!(error.message().contains("kms:Verify"), "{error}");
 }
 
+/// Who only reads needs two permissions.
+#[tokio::test]
+async fn readers_need_little() {
+    let Some(world) = World::new().await else { return };
+    let writer = world.user("writer", &world.policy()).sealing_key(&world.seals);
+    let context = Context::new().with_key("tenant", "acme").unwrap();
+    let sealed = writer.build().await.unwrap().seal(b"secret", &context).await.unwrap();
+    let all = "\"kms:DescribeKey\", \"kms:GenerateDataKey\", \"kms:Encrypt\", \"kms:Decrypt\"";
+    let fewer = world.policy().replace(all, "\"kms:DescribeKey\", \"kms:Decrypt\"");
+    assert_ne!(fewer, world.policy());
+    let reader = world.user("reader", &fewer).also_open(&world.seals).build().await.unwrap();
+    assert_eq!(&*reader.open(&sealed, &context).await.unwrap(), b"secret");
+    let writing = world.user("reader2", &fewer).sealing_key(&world.seals).build().await.unwrap();
+    let error = writing.seal(b"secret", &context).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert!(error.message().contains("grant kms:GenerateDataKey on"), "{error}");
+}
+
 /// Each permission taken away makes what needs it fail, with its name in the error.
 #[tokio::test]
 async fn a_missing_permission_is_named() {

@@ -12,14 +12,17 @@
 
 mod world;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use aws_sdk_kms::types::KeySpec;
 use bulla::{
     CryptoProvider, CryptoProviderExt, DataKeys, ErrorKind, KeyName, KeyUri, OpenScheme, Sealer,
     Sign, SigningAlgorithm, SigningInput,
     provider::KeyState,
-    resilience::{Failover, Resilient},
+    resilience::{Failover, Policy, Resilient},
 };
 use bulla_aws_kms::AwsKms;
 use bulla_testworld::{Counter, Ministack, Python};
@@ -274,6 +277,9 @@ async fn one_region_stands_in_for_the_other() {
     assert_eq!(&*second.open(&before, &context).await.unwrap(), b"before");
 }
 
+/// How long a region that did not answer is left alone, and a little more.
+const COOLDOWN: Duration = Duration::from_millis(5100);
+
 /// A service starts while its own region is out, and uses it when it is back.
 #[tokio::test]
 async fn starts_during_an_outage_of_its_own_region() {
@@ -286,8 +292,7 @@ async fn starts_during_an_outage_of_its_own_region() {
         call.send().await.unwrap();
     }
     let counter = Counter::start(world.server.port());
-    let open_for = Duration::from_millis(300);
-    let policy = || world::quick().max_attempts(2).breaker_threshold(2).open_for(open_for);
+    let policy = || world::quick().max_attempts(2);
     let in_regions = async |first: &str, second: &str, seals: &str, signs: &str| {
         let regions = [(first, REGION), (second, OTHER_REGION)].map(|(url, region)| {
             let builder = AwsKms::builder().kms_config(world::config(url, region, "test", "test"));
@@ -305,14 +310,44 @@ async fn starts_during_an_outage_of_its_own_region() {
     let input = SigningInput::new(SigningAlgorithm::Es256, b"message");
     let signature = both.sign(&pinned, &input).await.unwrap();
 
+    // It is back: asked for its keys first, and then for everything.
     counter.set_down(false);
-    tokio::time::sleep(open_for).await;
+    tokio::time::sleep(COOLDOWN).await;
     assert_eq!(&*both.open(&during, &context).await.unwrap(), b"during");
-    assert_eq!(counter.count("Decrypt"), 1, "the first region is asked, without a restart");
+    assert_eq!((counter.count("DescribeKey"), counter.count("Decrypt")), (4, 1), "no restart");
+    assert_eq!(&*both.open(&during, &context).await.unwrap(), b"during");
+    assert_eq!((counter.count("DescribeKey"), counter.count("Decrypt")), (4, 2));
     let here = builder(&world.url).sealing_key(&seals).signing_key(&signs).build().await.unwrap();
     here.verify(&pinned, &input, &signature).unwrap();
     let well = in_regions(&counter.url(), &world.url, &seals, &signs).await.unwrap();
     assert_eq!(&*well.open(&during, &context).await.unwrap(), b"during");
+
+    // Back with a key that may not be used: it is left out, and the other region serves.
+    counter.set_down(true);
+    let both = in_regions(&counter.url(), &world.url, &seals, &signs).await.unwrap();
+    admin.disable_key().key_id(&seals).send().await.unwrap();
+    counter.set_down(false);
+    tokio::time::sleep(COOLDOWN).await;
+    assert_eq!(&*both.open(&during, &context).await.unwrap(), b"during");
+    let first = both.describe_keys().await.remove(0);
+    let error = first.1.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("left out") && error.to_string().contains("disabled"));
+    admin.enable_key().key_id(&seals).send().await.unwrap();
+
+    // One that takes a connection and never answers holds nobody up for long.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let start = Instant::now();
+    let patient = Policy::builder().deadline(Duration::from_secs(60));
+    let patient = patient.attempt_timeout(Duration::from_secs(30)).build().unwrap();
+    let regions = [(&url, REGION), (&world.url, OTHER_REGION)].map(|(url, region)| {
+        let builder = AwsKms::builder().kms_config(world::config(url, region, "test", "test"));
+        builder.region(region).sealing_key(&seals).signing_key(&signs)
+    });
+    let both = AwsKms::in_regions("aws", regions, patient).await.unwrap();
+    assert_eq!(&*both.open(&during, &context).await.unwrap(), b"during");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 
     // A refusal is no outage; keys of one region are taken on trust nowhere.
     let lonely = world::make(&admin, KeySpec::SymmetricDefault, true).await;

@@ -103,6 +103,35 @@ async fn an_rsa_key_may_be_pinned_to_one_algorithm() {
     provider.sign(&key, &SigningInput::new(Ps256, b"m")).await.unwrap();
     let refused = provider.sign(&key, &SigningInput::new(Rs256, b"m")).await;
     assert_eq!(kind(refused), ErrorKind::InvalidInput);
+    // Another provider, without the pin, signs with the same key: that is not accepted here.
+    let free = builder(&server.url()).signing_key(&arn).build().await.unwrap();
+    let input = SigningInput::new(Rs256, b"m");
+    let signature = free.sign(&key, &input).await.unwrap();
+    free.verify(&key, &input, &signature).unwrap();
+    assert_eq!(kind(provider.verify(&key, &input, &signature)), ErrorKind::InvalidInput);
+    let there = provider.verify_remotely(&key, &input, &signature).await;
+    assert_eq!(kind(there), ErrorKind::InvalidInput);
+}
+
+/// A key that only verifies does not keep the others from signing when it is gone.
+#[tokio::test]
+async fn keys_that_are_gone_are_not_published() {
+    let Some(python) = Python::for_aws() else { return };
+    let server = Ministack::start(&python, false);
+    let url = server.url();
+    let signs = world::pair(&url, KeySpec::EccNistP256).await;
+    let gone = world::pair(&url, KeySpec::EccNistP384).await;
+    let provider = builder(&url).signing_key(&signs).also_open(&gone).build().await.unwrap();
+    let admin = client(&url, REGION);
+    admin.schedule_key_deletion().key_id(&gone).send().await.unwrap();
+    let keys = provider.public_keys().await.unwrap();
+    assert!(keys.iter().all(|key| key.key.id() == signs || key.state != KeyState::Active));
+    let key = keys.iter().find(|key| key.current).unwrap();
+    provider.sign(key, &SigningInput::new(Es256, b"m")).await.unwrap();
+    // That the signing key is gone is told.
+    admin.schedule_key_deletion().key_id(&signs).send().await.unwrap();
+    let fresh = builder(&url).signing_key(&signs).build().await;
+    assert_eq!(fresh.unwrap_err().kind(), ErrorKind::PendingDeletion);
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ use bulla::{
     aead::{SOFTWARE_WRAP_OVERHEAD, SoftwareKek},
 };
 use bulla_aws_kms::AwsKms;
+use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 pub(crate) const ONE: &str =
@@ -54,7 +56,8 @@ pub(crate) fn client(
 ) -> SharedHttpClient {
     infallible_client_fn(move |request| {
         let target = request.headers()["x-amz-target"].to_str().unwrap().to_owned();
-        let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+        let body = request.into_body().collect().now_or_never().unwrap().unwrap();
+        let body = serde_json::from_slice(&body.to_bytes()).unwrap();
         answer(target.strip_prefix("TrentService.").unwrap(), &body)
     })
 }
@@ -101,13 +104,13 @@ impl Keys {
     }
 
     fn answer(&self, operation: &str, request: &Value) -> Answer {
-        self.act(operation, request).unwrap_or_else(|refused| refused)
+        self.act(operation, request).unwrap_or_else(|refused| *refused)
     }
 
-    fn act(&self, operation: &str, request: &Value) -> Result<Answer, Answer> {
+    fn act(&self, operation: &str, request: &Value) -> Result<Answer, Box<Answer>> {
         let seal = |plaintext: &[u8], context| {
             let (arn, sealed) = self.seal(request, "KeyId", plaintext, context)?;
-            Ok(json!({ "KeyId": arn, "CiphertextBlob": sealed }))
+            Ok::<_, Box<Answer>>(json!({ "KeyId": arn, "CiphertextBlob": sealed }))
         };
         let mut said = match operation {
             "DescribeKey" => {
@@ -135,18 +138,20 @@ impl Keys {
                     "DestinationEncryptionAlgorithm": "SYMMETRIC_DEFAULT" }),
                 ));
             }
-            other => return Err(error(400, "UnknownOperationException", other)),
+            other => return Err(error(400, "UnknownOperationException", other).into()),
         };
         said["EncryptionAlgorithm"] = "SYMMETRIC_DEFAULT".into();
         Ok(ok(&said))
     }
 
     /// The key that a member of the request names.
-    fn named(&self, request: &Value, member: &str) -> Result<&'static str, Answer> {
+    fn named(&self, request: &Value, member: &str) -> Result<&'static str, Box<Answer>> {
         let arn = request[member].as_str().unwrap();
         let keys = self.0.lock().unwrap();
         let known = keys.keys().find(|known| **known == arn).copied();
-        known.ok_or_else(|| error(400, "NotFoundException", &format!("Key '{arn}' does not exist")))
+        known.ok_or_else(|| {
+            error(400, "NotFoundException", &format!("Key '{arn}' does not exist")).into()
+        })
     }
 
     fn seal(
@@ -155,7 +160,7 @@ impl Keys {
         key: &str,
         plaintext: &[u8],
         context: &str,
-    ) -> Result<(&'static str, String), Answer> {
+    ) -> Result<(&'static str, String), Box<Answer>> {
         let arn = self.named(request, key)?;
         let sealed = self.0.lock().unwrap()[arn].wrap(plaintext, &aad(request, context)).unwrap();
         Ok((arn, STANDARD.encode([arn.as_bytes(), &sealed].concat())))
@@ -166,17 +171,17 @@ impl Keys {
         request: &Value,
         key: &str,
         context: &str,
-    ) -> Result<(&'static str, Vec<u8>), Answer> {
+    ) -> Result<(&'static str, Vec<u8>), Box<Answer>> {
         let arn = self.named(request, key)?;
         let blob = bytes(request, "CiphertextBlob");
-        let invalid = || error(400, "InvalidCiphertextException", "");
+        let invalid = || Box::new(error(400, "InvalidCiphertextException", ""));
         let keys = self.0.lock().unwrap();
         let mut by = keys.keys().filter_map(|by| Some((*by, blob.strip_prefix(by.as_bytes())?)));
         let (by, sealed) = by.next().ok_or_else(invalid)?;
         if by != arn {
             let message = "The key ID in the request does not identify a CMK that can perform this \
                            operation.";
-            return Err(error(400, "IncorrectKeyException", message));
+            return Err(error(400, "IncorrectKeyException", message).into());
         }
         if sealed.len() < SOFTWARE_WRAP_OVERHEAD {
             return Err(invalid());
