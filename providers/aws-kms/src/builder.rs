@@ -239,7 +239,7 @@ impl AwsKmsBuilder {
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts.build())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .interceptor(Transmit)
+            .interceptor(Transmit::default())
             .build())
     }
 }

@@ -1,42 +1,41 @@
 //! The last look at a request before it goes out.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use aws_sdk_kms::{
     config::{
-        ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextMut,
+        ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef,
     },
     error::BoxError,
 };
-use aws_smithy_types::body::SdkBody;
-use http_body_util::BodyExt as _;
 
 use crate::builder::check_endpoint;
 
-/// Refuses plain HTTP to other machines, wherever the endpoint came from (environment, profile, a
-/// configuration that was handed in), and hides the body from the SDK's own logs, which at the level
-/// TRACE would print it with data key, payload and context.
-#[derive(Debug)]
-pub(crate) struct Transmit;
+/// Refuses plain HTTP to other machines, wherever the endpoint came from: environment, profile, a
+/// configuration that was handed in.
+#[derive(Debug, Default)]
+pub(crate) struct Transmit {
+    /// An address that was looked at and found good: a client has one.
+    good: OnceLock<String>,
+}
 
 impl Intercept for Transmit {
     fn name(&self) -> &'static str {
         "bulla"
     }
 
-    fn modify_before_transmit(
+    fn read_before_transmit(
         &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let request = context.request_mut();
-        // The path of the request is KMS's: what is before it counts.
-        if request.uri().starts_with("http://") && check_endpoint(request.uri()).is_err() {
-            return Err(Box::new(PlainHttp));
+        let uri = context.request().uri();
+        if uri.starts_with("https://") || self.good.get().is_some_and(|good| good == uri) {
+            return Ok(());
         }
-        let body = std::mem::replace(request.body_mut(), SdkBody::taken());
-        *request.body_mut() = SdkBody::from_body_1_x(body.map_frame(|frame| frame));
+        check_endpoint(uri).map_err(|_| PlainHttp)?;
+        self.good.get_or_init(|| uri.to_owned());
         Ok(())
     }
 }

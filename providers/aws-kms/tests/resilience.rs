@@ -94,6 +94,13 @@ async fn an_answer_that_is_late_is_not_waited_for() {
     let took = start.elapsed();
     assert!(took < Duration::from_millis(1400), "{took:?}");
     assert_eq!(world.provider.snapshot().counters.timeouts, 2);
+    // The injector holds requests back and passes them on when nobody waits for them any more.
+    let patience = Instant::now() + Duration::from_secs(10);
+    while world.figures().0 < 2 && Instant::now() < patience {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (reached, attempts, _) = world.figures();
+    assert_eq!((reached, attempts), (2, 2));
 }
 
 /// JSON that is damaged on the way is an outage, and not bad data.
