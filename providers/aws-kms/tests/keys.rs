@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_sdk_kms::types::KeySpec;
+use aws_sdk_kms::{Client, types::KeySpec};
 use bulla::{
     CryptoProvider, CryptoProviderExt, DataKeys, ErrorKind, KeyName, KeyUri, OpenScheme, Sealer,
     Sign, SigningAlgorithm, SigningInput,
@@ -173,17 +173,23 @@ async fn a_key_does_what_it_is_for() {
     assert_eq!(sealer.public_keys().await.unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
+/// Keys that have replicas, one to seal and one to sign with, and who made them.
+async fn replicated(url: &str) -> (Client, String, String) {
+    let admin = client(url, REGION);
+    let seals = world::make(&admin, KeySpec::SymmetricDefault, true).await;
+    let signs = world::make(&admin, KeySpec::EccNistP256, true).await;
+    for key in [&seals, &signs] {
+        let call = admin.replicate_key().key_id(key).replica_region(OTHER_REGION);
+        call.send().await.unwrap();
+    }
+    (admin, seals, signs)
+}
+
 #[tokio::test]
 async fn replicas_of_a_multi_region_key_are_one_key() {
     let Some(world) = World::new() else { return };
     let url = &world.url;
-    let admin = client(url, REGION);
-    let here = world::make(&admin, KeySpec::SymmetricDefault, true).await;
-    let signs_here = world::make(&admin, KeySpec::EccNistP256, true).await;
-    for key in [&here, &signs_here] {
-        let call = admin.replicate_key().key_id(key).replica_region(OTHER_REGION);
-        call.send().await.unwrap();
-    }
+    let (admin, here, signs_here) = replicated(url).await;
     let there = here.replace(REGION, OTHER_REGION);
     let elsewhere =
         || AwsKms::builder().kms_config(world::config(url, OTHER_REGION, "test", "test"));
@@ -238,13 +244,7 @@ async fn member(
 #[tokio::test]
 async fn one_region_stands_in_for_the_other() {
     let Some(world) = World::new() else { return };
-    let admin = client(&world.url, REGION);
-    let seals = world::make(&admin, KeySpec::SymmetricDefault, true).await;
-    let signs = world::make(&admin, KeySpec::EccNistP256, true).await;
-    for key in [&seals, &signs] {
-        let call = admin.replicate_key().key_id(key).replica_region(OTHER_REGION);
-        call.send().await.unwrap();
-    }
+    let (_, seals, signs) = replicated(&world.url).await;
     let counter = Counter::start(world.server.port());
     let first = member(&counter.url(), REGION, &seals, &signs).await;
     let second = member(&world.url, OTHER_REGION, &seals, &signs).await;
@@ -284,13 +284,7 @@ const COOLDOWN: Duration = Duration::from_millis(5100);
 #[tokio::test]
 async fn starts_during_an_outage_of_its_own_region() {
     let Some(world) = World::new() else { return };
-    let admin = client(&world.url, REGION);
-    let seals = world::make(&admin, KeySpec::SymmetricDefault, true).await;
-    let signs = world::make(&admin, KeySpec::EccNistP256, true).await;
-    for key in [&seals, &signs] {
-        let call = admin.replicate_key().key_id(key).replica_region(OTHER_REGION);
-        call.send().await.unwrap();
-    }
+    let (admin, seals, signs) = replicated(&world.url).await;
     let counter = Counter::start(world.server.port());
     let policy = || world::quick().max_attempts(2);
     let in_regions = async |first: &str, second: &str, seals: &str, signs: &str| {
