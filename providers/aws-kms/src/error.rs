@@ -262,3 +262,21 @@ impl fmt::Display for Said {
 }
 
 impl StdError for Said {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_that_must_not_be_assumed_is_no_outage() {
+        let kind = |text: &str| {
+            let error = CredentialsError::provider_error(io::Error::other(text.to_owned()));
+            of_credentials(&error).map(|error| error.kind())
+        };
+        assert_eq!(kind("unhandled error (AccessDenied)"), Some(ErrorKind::Denied));
+        assert_eq!(kind("the process ended with 1"), Some(ErrorKind::Unavailable));
+        let late = CredentialsError::provider_timed_out(Duration::from_secs(1));
+        assert_eq!(of_credentials(&late).map(|e| e.kind()), Some(ErrorKind::Timeout));
+        assert!(of_credentials(&io::Error::other("AccessDenied")).is_none());
+    }
+}
