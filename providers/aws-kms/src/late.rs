@@ -42,10 +42,11 @@ impl Late {
     }
 
     async fn get(&self) -> Result<&AwsKms> {
+        // Closed while it was being asked, it stays closed.
+        self.expected.kms()?;
         if let Some(opened) = self.opened.get() {
             return Ok(opened);
         }
-        self.expected.kms()?; // not closed
         if let Some(error) = self.cooling() {
             return Err(error);
         }
@@ -53,7 +54,10 @@ impl Late {
         // A call that is dropped half-way has asked too.
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).0 = Instant::now();
         match self.prepared.ask().await.and_then(|opened| self.check(opened)) {
-            Ok(opened) => Ok(self.opened.get_or_init(|| opened)),
+            Ok(opened) => {
+                self.expected.kms()?;
+                Ok(self.opened.get_or_init(|| opened))
+            }
             Err(error) => {
                 let error = left_out(error);
                 *self.failed.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -93,6 +97,10 @@ fn left_out(error: Error) -> Error {
     let told = Error::new(ErrorKind::Unavailable, message);
     let told = match error.provider() {
         Some(provider) => told.with_provider(provider),
+        None => told,
+    };
+    let told = match error.request_id() {
+        Some(id) => told.with_request_id(id),
         None => told,
     };
     told.with_source(error)
