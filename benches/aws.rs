@@ -24,8 +24,9 @@ use aws_sdk_kms::{
     types::{DataKeySpec, MessageType, SigningAlgorithmSpec},
 };
 use bulla::{
-    CachePolicy, Context, CryptoProvider, DataKeys as _, EncryptionContext, Sealer, Sign as _,
-    SigningAlgorithm, SigningInput,
+    Context, CryptoProvider, DataKeys as _, EncryptionContext, Sealer, Sign as _, SigningAlgorithm,
+    SigningInput,
+    envelope::CachePolicy,
     resilience::{Policy, Resilient},
 };
 use bulla_aws_kms::AwsKms;

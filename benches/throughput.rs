@@ -5,7 +5,9 @@ use std::{hint::black_box, io::Write, sync::Arc};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use bulla::{
-    CachePolicy, Context, CryptoProviderExt, Head, Opener, Sealer,
+    Context, CryptoProviderExt, Opener, Sealer,
+    envelope::CachePolicy,
+    format::Preamble,
     stream::{DecryptWriter, EncryptWriter, Parallel, RangeReader},
 };
 use bulla_conformance::Memory;
@@ -104,8 +106,8 @@ fn stream_decrypt_bulla(bencher: Bencher<'_, '_>) {
     let sealed = block_on(vault.seal(&plain, &Context::new())).expect("seals");
     let opener = Opener::new([&vault]);
     bencher.counter(BytesCount::new(STREAM)).bench_local(|| {
-        let (head, chunks) = Head::split(&sealed).expect("a head");
-        let opened = block_on(opener.open_head(head, &Context::new())).expect("opens");
+        let (head, chunks) = Preamble::split(&sealed).expect("a head");
+        let opened = block_on(opener.begin(head, &Context::new())).expect("opens");
         let mut writer = DecryptWriter::new(opened, Sink(0));
         writer.write_all(chunks).expect("writes");
         black_box(writer.finish().expect("finishes").0)
@@ -128,8 +130,8 @@ fn stream_decrypt_parallel(bencher: Bencher<'_, '_>) {
     let sealed = block_on(vault.seal(&plain, &Context::new())).expect("seals");
     let opener = Opener::new([&vault]);
     bencher.counter(BytesCount::new(STREAM)).bench_local(|| {
-        let (head, chunks) = Head::split(&sealed).expect("a head");
-        let opened = block_on(opener.open_head(head, &Context::new())).expect("opens");
+        let (head, chunks) = Preamble::split(&sealed).expect("a head");
+        let opened = block_on(opener.begin(head, &Context::new())).expect("opens");
         black_box(Parallel::new().decrypt(opened, chunks, Sink(0)).expect("decrypts").0)
     });
 }
@@ -141,8 +143,8 @@ fn ranges_bulla(bencher: Bencher<'_, '_>) {
     let sealed = Bytes::from(block_on(vault.seal(&plain, &Context::new())).expect("seals"));
     let opener = Opener::new([&vault]);
     bencher.counter(BytesCount::new(1000 * CHUNK)).bench_local(|| {
-        let (head, _) = Head::split(&sealed).expect("a head");
-        let opened = block_on(opener.open_head(head, &Context::new())).expect("opens");
+        let (head, _) = Preamble::split(&sealed).expect("a head");
+        let opened = block_on(opener.begin(head, &Context::new())).expect("opens");
         let reader = block_on(RangeReader::new(opened, sealed.clone())).expect("a reader");
         for i in 0..1000_u64 {
             let start = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % (STREAM - CHUNK) as u64;

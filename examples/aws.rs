@@ -21,7 +21,7 @@ async fn main() -> bulla::Result<()> {
     let uri: KeyUri = uris.next().ok_or_else(usage)?.parse()?;
     let registry = Registry::builder().scheme("awskms", Arc::new(AwsKmsScheme)).build();
     // Behind timeouts, retries and a circuit breaker, as all that a registry opens.
-    let kms = registry.open("orders", &uri).await?;
+    let kms = registry.connect("orders", &uri).await?;
 
     let context = Context::new().with_key("tenant", "acme")?.with_item("row", "7")?;
     let sealed = kms.seal(b"card number", &context).await?;

@@ -14,8 +14,9 @@ use std::{
 use async_trait::async_trait;
 use bulla::{
     CryptoProvider, DataKey, DataKeys, Encrypt, EncryptionContext, Error, ErrorKind, KeyName,
-    Plaintext, PublicKey, Result, Sign, Signature, SigningInput, WrapAlgorithm, Wrapped,
-    provider::{Availability, Capabilities, Health, KeyInfo, UnwrapPolicy},
+    Plaintext, PublicKey, Result, Sign, Signature, SigningInput, Wrapped,
+    key::WrapAlgorithm,
+    provider::{self, Availability, Capabilities, Health, KeyInfo, UnwrapPolicy},
     resilience::{Policy, Resilient},
 };
 use tokio::time::sleep;
@@ -61,6 +62,15 @@ impl Encrypt for Kms {
     async fn decrypt(&self, _: &Wrapped, _: &EncryptionContext) -> Result<Plaintext> {
         self.answer(Plaintext::new(Vec::new())).await
     }
+
+    async fn reencrypt(
+        &self,
+        sealed: &Wrapped,
+        from: &EncryptionContext,
+        to: &EncryptionContext,
+    ) -> Result<Wrapped> {
+        provider::decrypt_and_encrypt(self, sealed, from, to).await
+    }
 }
 
 #[async_trait]
@@ -105,6 +115,10 @@ impl CryptoProvider for Kms {
 
     fn opens(&self, _: &KeyName) -> Option<UnwrapPolicy> {
         None
+    }
+
+    fn is_sealing_key(&self, key: &KeyName) -> bool {
+        *key == self.key
     }
 
     fn is_current(&self, _: &Wrapped) -> bool {
@@ -162,7 +176,7 @@ async fn main() -> Result<()> {
         .max_attempts(3)
         .backoff(Duration::from_millis(50), Duration::from_millis(200))
         .breaker_threshold(3)
-        .open_for(Duration::from_millis(1_000))
+        .cool_down(Duration::from_millis(1_000))
         .build()?;
     let wrapped = Resilient::new(Arc::clone(&kms) as Arc<dyn CryptoProvider>, policy);
     let start = Instant::now();

@@ -14,18 +14,13 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The most pairs that a context may have.
-pub const MAX_PAIRS: usize = 32;
-
-/// The most bytes that the canonical encoding of a context may have: 4 KiB.
-pub const MAX_ENCODED_LEN: usize = 4096;
-
 /// The name that the library writes for itself, alone or followed by a dot.
 const RESERVED: &str = "bulla";
 
 /// A set of key–value pairs, sorted by the bytes of the keys; no key is empty or appears twice.
 ///
-/// At most [`MAX_PAIRS`] pairs, at most [`MAX_ENCODED_LEN`] bytes encoded. Text is taken as it is
+/// At most [`MAX_PAIRS`](Self::MAX_PAIRS) pairs, at most [`MAX_ENCODED_LEN`](Self::MAX_ENCODED_LEN)
+/// bytes encoded. Text is taken as it is
 /// given: two Unicode spellings of one word are two values.
 ///
 /// ```
@@ -39,6 +34,12 @@ pub struct EncryptionContext {
 }
 
 impl EncryptionContext {
+    /// The most pairs that a context may have.
+    pub const MAX_PAIRS: usize = 32;
+
+    /// The most bytes that the canonical encoding of a context may have: 4 KiB.
+    pub const MAX_ENCODED_LEN: usize = 4096;
+
     /// The empty context. Empty means empty: data sealed under it opens under it alone.
     #[must_use]
     pub const fn new() -> Self {
@@ -83,12 +84,16 @@ impl EncryptionContext {
         if self.pairs.contains_key(&key) {
             return Err(Error::invalid(format!("context key {key:?} is given twice")));
         }
-        if self.pairs.len() >= MAX_PAIRS {
-            return Err(Error::invalid(format!("a context has more than {MAX_PAIRS} pairs")));
-        }
-        if self.encoded_len() + 4 + key.len() + value.len() > MAX_ENCODED_LEN {
+        if self.pairs.len() >= Self::MAX_PAIRS {
             return Err(Error::invalid(format!(
-                "a context is longer than {MAX_ENCODED_LEN} bytes encoded"
+                "a context has more than {} pairs",
+                Self::MAX_PAIRS
+            )));
+        }
+        if self.encoded_len() + 4 + key.len() + value.len() > Self::MAX_ENCODED_LEN {
+            return Err(Error::invalid(format!(
+                "a context is longer than {} bytes encoded",
+                Self::MAX_ENCODED_LEN
             )));
         }
         self.pairs.insert(key, value);
@@ -326,9 +331,9 @@ mod tests {
             assert_eq!(kind(pairs(&[(name, "1")])), ErrorKind::InvalidInput);
         }
         assert!(pairs(&[("bullae", "1")]).is_ok());
-        let many = (0..=MAX_PAIRS).map(|i| (format!("k{i}"), "v"));
+        let many = (0..=EncryptionContext::MAX_PAIRS).map(|i| (format!("k{i}"), "v"));
         assert_eq!(kind(EncryptionContext::from_pairs(many)), ErrorKind::InvalidInput);
-        let exact = "v".repeat(MAX_ENCODED_LEN - 6);
+        let exact = "v".repeat(EncryptionContext::MAX_ENCODED_LEN - 6);
         assert!(pairs(&[("k", &exact)]).is_ok());
         assert!(pairs(&[("kk", &exact)]).is_err());
     }

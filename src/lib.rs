@@ -1,26 +1,34 @@
 //! Envelope encryption, streaming encryption and signing with keys held in a KMS or an HSM.
 //!
-//! Applications start at [`CryptoProviderExt`] (one provider), [`Sealer`] and [`Opener`] (several
-//! recipients), and [`stream`]. Implementers of a backend start at [`CryptoProvider`].
+//! What most code needs is here at the root; each module holds what belongs to its subject and is
+//! needed less often. Every type has one path.
 //!
-//! | room | what is in it |
+//! | to | start at |
 //! |---|---|
-//! | [`mod@provider`], [`CryptoProviderExt`] | the traits: what a backend does, what an application calls |
-//! | [`Error`], [`ErrorKind`] | the one error type |
-//! | [`EncryptionContext`], [`Context`] | what data belongs to |
-//! | [`KeyUri`], [`KeyName`], [`DataKey`], [`Wrapped`] | keys by name, and secrets |
-//! | [`Registry`] | named providers |
-//! | [`Sealer`], [`Opener`], [`Header`] | the sealed format |
-//! | [`resilience`] | timeouts, retries and a circuit breaker around any provider |
-//! | [`stream`] | readers, writers, streams, and the engine under them |
-//! | [`jwt`] | JSON Web Tokens and JSON Web Keys |
-//! | [`aead`] | the seam over AWS-LC and RustCrypto |
+//! | seal and open values and streams with one provider | [`CryptoProviderExt`] |
+//! | seal to several recipients, with a cache, or rewrap | [`Sealer`], [`Opener`], [`envelope`] |
+//! | read, write, stream or read at an offset | [`stream`] |
+//! | sign and verify | [`jwt`], [`signing`] |
+//! | name providers and find them again | [`Registry`], [`registry`], [`KeyUri`], [`key`] |
+//! | survive an outage | [`resilience`] |
+//! | look into sealed bytes | [`mod@format`] |
+//! | write a provider | [`CryptoProvider`], [`provider`] |
+//!
+//! ```
+//! use bulla::{Context, CryptoProvider, CryptoProviderExt};
+//!
+//! # async fn example(vault: &dyn CryptoProvider) -> bulla::Result<()> {
+//! let context = Context::new().with_key("tenant", "acme")?.with_item("row", "7")?;
+//! let sealed = vault.seal(b"card number", &context).await?;
+//! assert_eq!(&*vault.open(&sealed, &context).await?, b"card number");
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Features
 //!
 //! * `aws-lc-rs` (default): the cryptography of AWS-LC; needs a C compiler to build.
 //! * `rustcrypto`: the same from the RustCrypto crates. Where both are on, AWS-LC does the work.
-//!
 //! * `jwt` (default): JSON Web Tokens; needs one of the two.
 //!
 //! With neither backend there are types and traits only: enough to write a provider or name a key.
@@ -30,44 +38,43 @@
     allow(dead_code, reason = "without a backend there is nothing that reads the format")
 )]
 
-#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
-pub mod aead;
 mod context;
+mod crypto;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
-mod envelope;
+pub mod envelope;
 mod error;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 mod ext;
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+pub mod format;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rustcrypto")))]
 pub mod jwt;
-mod key;
+pub mod key;
 pub mod provider;
-mod registry;
+pub mod registry;
 pub mod resilience;
-mod signing;
+pub mod signing;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub mod stream;
 #[cfg(all(test, any(feature = "aws-lc-rs", feature = "rustcrypto")))]
 mod testing;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rustcrypto")))]
-mod verify;
 
-pub use context::{Context, EncryptionContext, MAX_ENCODED_LEN, MAX_PAIRS};
-#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
-pub use envelope::{
-    BatchItem, CachePolicy, CachePolicyBuilder, CacheStats, DEFAULT_HEADER_LEN, DirectMessage,
-    Head, HeadReader, Header, Hedge, MAGIC, MAX_RECIPIENTS, MissingRecipient, OpenedHeader, Opener,
-    PREFIX_LEN, Renewal, Rewrap, Rewrapped, SealedBatch, SealedHeader, Sealer, SealerBuilder,
-    Suite, TEXT_PREFIX, WritePolicy, from_text, reencrypt, to_text,
+pub use self::{
+    context::{Context, EncryptionContext},
+    crypto::SigningAlgorithm,
+    error::{Error, ErrorKind, Operation, Result},
+    key::{
+        name::{KeyName, KeyVersion},
+        secret::{DataKey, Plaintext},
+        uri::KeyUri,
+        wrapped::Wrapped,
+    },
+    provider::traits::{CryptoProvider, DataKeys, Encrypt, Sign},
+    registry::named::{Registry, SharedProvider},
+    signing::{input::SigningInput, public_key::PublicKey, signature::Signature},
 };
-pub use error::{Error, ErrorKind, Operation, Result};
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
-pub use ext::CryptoProviderExt;
-pub use key::{
-    AwsKmsUri, AzureKeyVaultUri, DATA_KEY_LEN, DataKey, GcpKmsUri, KeyName, KeyUri, KeyVersion,
-    LocalUri, MAX_NAME_LEN, MAX_SCHEME_LEN, MAX_WRAPPED_LEN, Pkcs11Uri, Plaintext, SCHEMES,
-    VaultUri, WrapAlgorithm, Wrapped,
+pub use self::{
+    envelope::{opener::Opener, sealer::Sealer},
+    ext::CryptoProviderExt,
 };
-pub use provider::{CryptoProvider, DataKeys, Encrypt, Sign};
-pub use registry::{OpenScheme, Registry, RegistryBuilder, SharedProvider};
-pub use signing::{PublicKey, Signature, SigningAlgorithm, SigningInput};

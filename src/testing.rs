@@ -9,12 +9,12 @@ use std::sync::{
 
 use async_trait::async_trait;
 
+use crate::key::KeyState;
 use crate::{
-    aead::{KeyUse, SoftwareKek},
     context::EncryptionContext,
     error::{Error, ErrorKind, Result},
     key::{DataKey, KeyName, Plaintext, WrapAlgorithm, Wrapped},
-    provider::*,
+    provider::{KeyUse, SoftwareKek, *},
     signing::{PublicKey, Signature, SigningInput},
 };
 
@@ -123,6 +123,15 @@ impl Encrypt for Fake {
         let plain = self.kek.unwrap(&sealed.blob, &KeyUse::Direct.aad(context))?;
         Ok(Plaintext::new(plain.to_vec()))
     }
+
+    async fn reencrypt(
+        &self,
+        sealed: &Wrapped,
+        from: &EncryptionContext,
+        to: &EncryptionContext,
+    ) -> Result<Wrapped> {
+        decrypt_and_encrypt(self, sealed, from, to).await
+    }
 }
 
 #[async_trait]
@@ -183,6 +192,10 @@ impl CryptoProvider for Fake {
 
     fn opens(&self, key: &KeyName) -> Option<UnwrapPolicy> {
         (*key == self.name || self.replicas.contains(key)).then_some(self.policy)
+    }
+
+    fn is_sealing_key(&self, key: &KeyName) -> bool {
+        *key == self.name || self.replicas.contains(key)
     }
 
     fn is_current(&self, wrapped: &Wrapped) -> bool {

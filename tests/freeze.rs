@@ -6,7 +6,11 @@
 
 use std::{fs, path::PathBuf};
 
-use bulla::{BatchItem, CryptoProviderExt, EncryptionContext, Result, Sealer, Suite, to_text};
+use bulla::{
+    CryptoProviderExt, EncryptionContext, Result, Sealer,
+    envelope::BatchItem,
+    format::{Suite, to_text},
+};
 use bulla_local::{KeyType, Local, Protection, Store};
 use bulla_tests::{Frozen, pattern};
 use tokio::io::AsyncReadExt;

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bulla::{Context, CryptoProviderExt, Error, Opener, from_text};
+use bulla::{Context, CryptoProviderExt, Error, Opener, format::from_text};
 use bulla_local::{Local, Store};
 use bulla_tests::{Frozen, pattern};
 use tokio::io::AsyncReadExt;

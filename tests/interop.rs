@@ -18,8 +18,9 @@ use std::{
 };
 
 use bulla::{
-    BatchItem, Context, CryptoProvider, CryptoProviderExt, DataKeys, EncryptionContext, Head,
-    Sealer, Suite, to_text,
+    Context, CryptoProvider, CryptoProviderExt, DataKeys, EncryptionContext, Sealer,
+    envelope::BatchItem,
+    format::{Preamble, Suite, to_text},
 };
 use bulla_local::{KeyType, Local, Passphrase, Protection, Store};
 use tokio::io::AsyncReadExt;
@@ -111,7 +112,7 @@ impl World {
     }
 
     async fn data_key(&self, sealed: &[u8]) -> String {
-        let (head, _) = Head::split(sealed).unwrap();
+        let (head, _) = Preamble::split(sealed).unwrap();
         let header = head.header();
         let wrapped = &header.recipients()[0];
         let key = self.vault.unwrap_data_key(wrapped, header.stored_context()).await.unwrap();

@@ -15,7 +15,7 @@ use bulla::{
         Claims, InvalidToken, Jwk, JwkSet, ProviderKeys, Signer, Verified, Verifier,
         VerifierBuilder,
     },
-    provider::KeyState,
+    key::KeyState,
     resilience::{Policy, Resilient},
 };
 use bulla_conformance::Memory;

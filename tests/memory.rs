@@ -15,7 +15,8 @@ use std::{
 };
 
 use bulla::{
-    Context, Opener, Sealer, Suite,
+    Context, Opener, Sealer,
+    format::Suite,
     stream::{DecryptReader, EncryptReader, EncryptWriter, Parallel},
 };
 use bulla_conformance::Memory;
@@ -103,8 +104,8 @@ fn streams_hold_the_same_whatever_the_length() {
             let peak = Peak::new();
             let header = wait(sealer.begin(&context)).unwrap();
             let mut sealed = EncryptReader::new(header, Source(len, &peak));
-            let head = bulla::stream::read_head(&mut sealed).unwrap();
-            let opened = wait(Opener::new([&vault]).open_head(head, &context)).unwrap();
+            let head = bulla::stream::read_preamble(&mut sealed).unwrap();
+            let opened = wait(Opener::new([&vault]).begin(head, &context)).unwrap();
             let mut reader = DecryptReader::new(opened, sealed);
             let copied = io::copy(&mut reader, &mut Sink(&peak)).unwrap();
             assert_eq!(copied, len as u64);

@@ -4,8 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bulla::{
-    CachePolicy, Context, CryptoProvider, CryptoProviderExt, DataKeys, EncryptionContext, KeyName,
-    Opener, Sealer, WrapAlgorithm, Wrapped,
+    Context, CryptoProvider, CryptoProviderExt, DataKeys, EncryptionContext, KeyName, Opener,
+    Sealer, Wrapped,
+    envelope::CachePolicy,
+    key::WrapAlgorithm,
     provider::Disabled,
     resilience::{Policy, Resilient},
 };
@@ -81,7 +83,7 @@ fn calls_outcomes_bytes_and_the_breaker_are_counted() {
             let policy = CachePolicy::default();
             let sealer = Sealer::builder().recipient(Arc::clone(&memory)).cache(policy);
             let sealer = sealer.build().unwrap();
-            let opener = Opener::new([memory]).with_cache(policy);
+            let opener = Opener::builder().provider(memory).cache(policy).build();
             for _ in 0..3 {
                 let sealed = sealer.seal(b"", &Context::new()).await.unwrap();
                 opener.open(&sealed, &Context::new()).await.unwrap();

@@ -13,7 +13,10 @@ use std::sync::{
 
 use bulla::{
     Context, CryptoProvider, CryptoProviderExt, DataKeys, Encrypt, EncryptionContext, Error,
-    ErrorKind, Head, Opener, Renewal, Rewrap, Sealer, provider::KeyState,
+    ErrorKind, Opener, Sealer,
+    envelope::{Renewal, Rewrap},
+    format::Preamble,
+    key::KeyState,
 };
 use bulla_local::{KeyType, Local, Protection, Store};
 
@@ -33,7 +36,7 @@ fn context() -> Context {
 }
 
 fn version(sealed: &[u8]) -> String {
-    let (head, _) = Head::split(sealed).unwrap();
+    let (head, _) = Preamble::split(sealed).unwrap();
     head.header().recipients()[0].version.clone().unwrap().to_string()
 }
 
@@ -111,7 +114,7 @@ async fn a_rewrap_takes_up_the_new_version_and_leaves_the_body() {
     let plan = Rewrap::new().add_recipient(&vault);
     let new = Opener::new([&vault]).rewrap_value(&old, &plan).await.unwrap();
     assert_eq!((version(&old).as_str(), version(&new).as_str()), ("1", "2"));
-    assert!(Sealer::new(&vault).unwrap().is_current(Head::split(&new).unwrap().0.header()));
+    assert!(Sealer::new(&vault).unwrap().is_current(Preamble::split(&new).unwrap().0.header()));
     assert_eq!(old[old.len() - 20..], new[new.len() - 20..]);
     // With the old version out of use, only the rewrapped one opens.
     store.set_state("app", Some(1), KeyState::Disabled).unwrap();

@@ -14,10 +14,12 @@ use std::{
 };
 
 use bulla::{
-    BatchItem, Context, CryptoProvider, CryptoProviderExt, EncryptionContext, Error, Head, Opener,
-    Registry, Result, Rewrap, Sealer,
+    Context, CryptoProvider, CryptoProviderExt, EncryptionContext, Error, Opener, Registry, Result,
+    Sealer,
+    envelope::{BatchItem, Rewrap},
+    format::Preamble,
     resilience::{Policy, Resilient},
-    stream::{DecryptReader, Encryptor, RangeReader},
+    stream::{DecryptReader, Encryptor},
 };
 use bulla_conformance::Env;
 use bulla_local::{KeyType, Local, Passphrase, Protection, Store};
@@ -121,12 +123,12 @@ async fn everything(captured: &Captured, store: &Store) -> Vec<Vec<u8>> {
     let sealed = sealer.seal(PLAIN.as_bytes(), &context()).await.unwrap();
     let opened = opener.open(&sealed, &context()).await.unwrap();
     captured.show(&opened);
-    let (head, _) = Head::split(&sealed).unwrap();
+    let (head, _) = Preamble::split(&sealed).unwrap();
     captured.show(&head);
     let stored = head.header().stored_context().clone();
     let data_key = one.unwrap_data_key(&head.header().recipients()[0], &stored).await.unwrap();
     captured.show(&data_key);
-    captured.show(&opener.open_head(head.clone(), &context()).await.unwrap());
+    captured.show(&opener.begin(head.clone(), &context()).await.unwrap());
 
     // What fails.
     captured.error(opener.open(&sealed, &Context::new()).await);
@@ -169,7 +171,7 @@ async fn everything(captured: &Captured, store: &Store) -> Vec<Vec<u8>> {
     captured.error(cut.read_to_end(&mut out).await.map_err(Error::from_io));
     let _: &DecryptReader<_> = &cut;
     captured.show(&cut);
-    let range = RangeReader::open(&opener, Bytes::from(stream), &context()).await.unwrap();
+    let range = opener.range_reader(Bytes::from(stream), &context()).await.unwrap();
     captured.show(&range);
     captured.show(&range.read(5..50).await.unwrap());
 

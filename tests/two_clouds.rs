@@ -16,7 +16,9 @@ mod world;
 use std::{sync::Arc, time::Duration};
 
 use bulla::{
-    Context, CryptoProvider, ErrorKind, Opener, Rewrap, Sealer, WritePolicy, resilience::Resilient,
+    Context, CryptoProvider, ErrorKind, Opener, Sealer,
+    envelope::{Rewrap, WritePolicy},
+    resilience::Resilient,
 };
 use bulla_local::{KeyType, Local, Protection, Store};
 use bulla_testworld::{Counter, Ministack, Python};
@@ -34,7 +36,7 @@ async fn two_recipients_outlast_one_cloud() {
         .deadline(deadline)
         .max_attempts(2)
         .breaker_threshold(2)
-        .open_for(Duration::from_millis(300));
+        .cool_down(Duration::from_millis(300));
     let aws = Resilient::new(Arc::new(provider), policy.build().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let store = Store::at(dir.path().join("keys"));

@@ -108,10 +108,11 @@ impl Input {
 
     /// Sealed bytes, whichever form they are in.
     pub(crate) fn into_sealed(mut self) -> Outcome<Sealed> {
-        let mut start = Vec::with_capacity(bulla::TEXT_PREFIX.len());
-        let taken = (&mut self.file).take(bulla::TEXT_PREFIX.len() as u64).read_to_end(&mut start);
+        let mut start = Vec::with_capacity(bulla::format::TEXT_PREFIX.len());
+        let taken =
+            (&mut self.file).take(bulla::format::TEXT_PREFIX.len() as u64).read_to_end(&mut start);
         taken.map_err(|e| Failure::io(&self.name, &e))?;
-        if start == bulla::TEXT_PREFIX.as_bytes() {
+        if start == bulla::format::TEXT_PREFIX.as_bytes() {
             return self.into_sealed_text(start);
         }
         let Self { file, len, whole, name } = self;
@@ -133,7 +134,7 @@ impl Input {
             text.pop_if(|byte| *byte == b'\r');
         }
         let text = String::from_utf8_lossy(&text);
-        let bytes = bulla::from_text(&text).map_err(|e| Failure::from(e).at(&name))?;
+        let bytes = bulla::format::from_text(&text).map_err(|e| Failure::from(e).at(&name))?;
         let bytes = Bytes::from(bytes);
         let len = Some(bytes.len() as u64);
         let access = Some(Access::Memory(bytes.clone()));

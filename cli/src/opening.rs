@@ -2,11 +2,15 @@
 
 use std::io::Read;
 
-use bulla::{Context, EncryptionContext, ErrorKind, Head, Header, OpenedHeader, stream::read_head};
+use bulla::{
+    Context, EncryptionContext, ErrorKind,
+    format::{Header, Opening, Preamble},
+    stream::read_preamble,
+};
 
 use crate::{
     Session,
-    args::Opening,
+    args::OpenArgs,
     config::Config,
     context,
     failure::{Failure, Outcome},
@@ -25,8 +29,8 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    pub(crate) fn new(args: Opening, session: &Session) -> Outcome<Self> {
-        let Opening { keys, context, stored_context, passphrases } = args;
+    pub(crate) fn new(args: OpenArgs, session: &Session) -> Outcome<Self> {
+        let OpenArgs { keys, context, stored_context, passphrases } = args;
         let config = Config::load(session.config.as_deref())?;
         let keys = Keys::choose(config.as_ref(), &keys)?;
         let context = context::to_open(context)?;
@@ -40,7 +44,7 @@ impl Prepared {
         sealed: &mut Sealed,
         source: &Source,
         session: &Session,
-    ) -> Outcome<OpenedHeader> {
+    ) -> Outcome<Opening> {
         let name = &sealed.name;
         let head = head(&mut sealed.reader, name)?;
         let elsewhere = is_elsewhere(head.header());
@@ -48,12 +52,12 @@ impl Prepared {
             self.keys.opener(head.header(), &self.passphrases, &session.runtime)?;
         let opened = if self.take_stored {
             context::beyond(head.header().stored_context(), &self.context).and_then(|unstored| {
-                let opening = opener.open_head_with_stored_context(head, &unstored);
+                let opening = opener.begin_with_stored_context(head, &unstored);
                 session.runtime.block_on(opening).map_err(Failure::from)
             })
         } else {
             let context = Context::from(self.context);
-            session.runtime.block_on(opener.open_head(head, &context)).map_err(Failure::from)
+            session.runtime.block_on(opener.begin(head, &context)).map_err(Failure::from)
         };
         let opened = opened.map_err(|failure| {
             explain(failure.at(name), source, self.passphrases.used(), elsewhere, unopened)
@@ -66,8 +70,8 @@ impl Prepared {
 }
 
 /// Reads the head of a message.
-pub(crate) fn head(reader: &mut impl Read, name: &str) -> Outcome<Head> {
-    read_head(reader)
+pub(crate) fn head(reader: &mut impl Read, name: &str) -> Outcome<Preamble> {
+    read_preamble(reader)
         .map_err(|e| if e.kind() == ErrorKind::Io { read_error(e) } else { e.into() })
         .map_err(|failure| failure.at(name))
 }

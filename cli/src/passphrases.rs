@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, fs::File, io::Read as _, path::PathBuf};
 
-use bulla::{Header, Wrapped};
+use bulla::{Wrapped, format::Header};
 use bulla_local::{KeyRecord, LocalBuilder, Passphrase, Protection, Store};
 use zeroize::Zeroizing;
 

@@ -1,6 +1,6 @@
 //! Messages with something wrong, made from good ones.
 
-use bulla::{Header, PREFIX_LEN, Suite};
+use bulla::format::{Header, PREFIX_LEN, Suite};
 
 /// The bytes before the first chunk.
 pub(crate) fn head_len(sealed: &[u8]) -> usize {
@@ -8,7 +8,7 @@ pub(crate) fn head_len(sealed: &[u8]) -> usize {
     Header::declared_len(prefix).map_or(0, |len| len + 56)
 }
 
-/// Head and chunks.
+/// Preamble and chunks.
 pub(crate) fn split(sealed: &[u8], suite: Suite) -> (&[u8], Vec<&[u8]>) {
     let (head, body) = sealed.split_at_checked(head_len(sealed)).unwrap_or((sealed, &[]));
     (head, body.chunks(suite.sealed_chunk_len()).collect())

@@ -8,10 +8,11 @@ use std::{
 use async_trait::async_trait;
 use bulla::{
     CryptoProvider, DataKey, DataKeys, Encrypt, EncryptionContext, Error, ErrorKind, KeyName,
-    Plaintext, PublicKey, Result, Sign, Signature, SigningInput, WrapAlgorithm, Wrapped,
-    aead::{KeyUse, SOFTWARE_WRAP_OVERHEAD, SoftwareKek},
+    Plaintext, PublicKey, Result, Sign, Signature, SigningInput, Wrapped,
+    key::{KeyState, WrapAlgorithm},
     provider::{
-        Availability, Capabilities, ContextBinding, Health, KeyInfo, KeyState, UnwrapPolicy,
+        self, Availability, Capabilities, ContextBinding, Health, KeyInfo, KeyUse,
+        SOFTWARE_WRAP_OVERHEAD, SoftwareKek, UnwrapPolicy,
     },
 };
 
@@ -99,6 +100,15 @@ impl Encrypt for Memory {
         let mut plaintext = self.kek.unwrap(&sealed.blob, &KeyUse::Direct.aad(context))?;
         Ok(Plaintext::new(std::mem::take(&mut *plaintext)))
     }
+
+    async fn reencrypt(
+        &self,
+        sealed: &Wrapped,
+        from: &EncryptionContext,
+        to: &EncryptionContext,
+    ) -> Result<Wrapped> {
+        provider::decrypt_and_encrypt(self, sealed, from, to).await
+    }
 }
 
 #[async_trait]
@@ -153,6 +163,10 @@ impl CryptoProvider for Memory {
 
     fn opens(&self, key: &KeyName) -> Option<UnwrapPolicy> {
         (*key == self.name).then_some(UnwrapPolicy::authenticated(WrapAlgorithm::Native))
+    }
+
+    fn is_sealing_key(&self, key: &KeyName) -> bool {
+        *key == self.name
     }
 
     fn is_current(&self, wrapped: &Wrapped) -> bool {

@@ -122,6 +122,10 @@ impl CryptoProvider for Remember {
         self.inner.opens(key)
     }
 
+    fn is_sealing_key(&self, key: &KeyName) -> bool {
+        self.inner.is_sealing_key(key)
+    }
+
     fn is_current(&self, wrapped: &Wrapped) -> bool {
         self.inner.is_current(wrapped)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bulla::{
-    Context, CryptoProvider, Error, Opener, Plaintext, Result, Sealer, Suite,
+    Context, CryptoProvider, Error, Opener, Plaintext, Result, Sealer, format::Suite,
     provider::ContextBinding,
 };
 use tokio::io::{AsyncRead, AsyncWrite, copy};

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use bulla::{Context, CryptoProviderExt as _, Head, Sealer, Suite, stream::EncryptWriter};
+use bulla::{format::{Preamble, Suite}, stream::EncryptWriter, Context, CryptoProviderExt as _, Sealer};
 use bulla_fuzz::{context, seal, token, vault, wait};
 use bulla_local::{ExportFormat, KeyType, Protection, Store};
 
@@ -15,11 +15,11 @@ fn main() {
         fs::write(dir.join(name), bytes).expect("a file");
     };
     for (name, sealed) in messages() {
-        let (head, _) = Head::split(&sealed).expect("a head");
+        let (head, _) = Preamble::split(&sealed).expect("a head");
         put("header", &name, head.header().as_bytes());
         put("open", &name, &sealed);
         put("stream", &name, &sealed);
-        put("text", &name, bulla::to_text(&sealed).as_bytes());
+        put("text", &name, bulla::format::to_text(&sealed).as_bytes());
     }
     let direct = wait(vault().encrypt_direct(b"direct", &context())).expect("encrypts");
     put("open", "direct", &direct);
@@ -127,7 +127,7 @@ deadline = "10s"
 max-attempts = 3
 backoff = { base = "100ms", cap = "2s" }
 retry-budget = { percent = 25, reserve = 5 }
-breaker = { failures = 6, open-for = "1m" }
+breaker = { failures = 6, cool-down = "1m" }
 "#,
     ),
 ];

@@ -2,7 +2,7 @@
 #![no_main]
 
 use bulla::CryptoProviderExt as _;
-use bulla::{Context, EncryptionContext, Head};
+use bulla::{format::Preamble, Context, EncryptionContext};
 use bulla_fuzz::{vault, wait};
 use libfuzzer_sys::fuzz_target;
 
@@ -16,7 +16,7 @@ fuzz_target!(|pairs: (Vec<(String, String)>, Vec<(String, String)>)| {
     let Ok(context) = Context::from_parts(key.clone(), item.clone()) else { return };
     match wait(vault().seal(b"v", &context)) {
         Ok(sealed) => {
-            let (head, _) = Head::split(&sealed).expect("a head");
+            let (head, _) = Preamble::split(&sealed).expect("a head");
             assert_eq!(head.header().stored_context(), &key);
             assert_eq!(wait(vault().open(&sealed, &context)).ok().as_deref(), Some(&b"v"[..]));
             if !item.is_empty() {

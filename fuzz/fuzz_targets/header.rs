@@ -1,7 +1,7 @@
 //! The header's parser, at once and in pieces.
 #![no_main]
 
-use bulla::{Head, HeadReader, Header};
+use bulla::format::{Header, Preamble, PreambleReader};
 use bulla_fuzz::check_header;
 use libfuzzer_sys::fuzz_target;
 
@@ -10,10 +10,10 @@ fuzz_target!(|data: &[u8]| {
         check_header(&header, data);
         assert_eq!(Header::declared_len(data).ok(), Some(data.len()));
     }
-    let whole = Head::split(data).map(|(head, rest)| (head.len(), rest.len()));
+    let whole = Preamble::split(data).map(|(head, rest)| (head.len(), rest.len()));
     // The first byte says how long the pieces are.
     let step = usize::from(data.first().copied().unwrap_or(0)) + 1;
-    let mut reader = HeadReader::new();
+    let mut reader = PreambleReader::new();
     let mut taken = 0;
     let mut failed = false;
     for piece in data.chunks(step) {

@@ -1,7 +1,7 @@
 //! Opening a value: what opens is what was sealed, to the byte; and sealing what was given opens.
 #![no_main]
 
-use bulla::{CryptoProviderExt as _, DirectMessage, ErrorKind, from_text, to_text};
+use bulla::{format::{DirectMessage, from_text, to_text}, CryptoProviderExt as _, ErrorKind};
 use bulla_fuzz::{context, open, seal, vault, wait};
 use libfuzzer_sys::fuzz_target;
 

@@ -6,17 +6,14 @@ use std::{
     num::NonZeroUsize,
 };
 
-use bulla::{
-    Head, OpenedHeader, Opener, Sealer, Suite,
-    stream::{DecryptReader, EncryptWriter, Parallel},
-};
+use bulla::{format::{Opening, Preamble, Suite}, stream::{DecryptReader, EncryptWriter, Parallel}, Opener, Sealer};
 use bulla_fuzz::{context, open, unstored, vault, wait};
 use libfuzzer_sys::fuzz_target;
 
-fn begin(data: &[u8]) -> Option<(OpenedHeader, &[u8])> {
-    let (head, chunks) = Head::split(data).ok()?;
+fn begin(data: &[u8]) -> Option<(Opening, &[u8])> {
+    let (head, chunks) = Preamble::split(data).ok()?;
     let opener = Opener::new([vault()]);
-    Some((wait(opener.open_head_with_stored_context(head, &unstored())).ok()?, chunks))
+    Some((wait(opener.begin_with_stored_context(head, &unstored())).ok()?, chunks))
 }
 
 fuzz_target!(|data: &[u8]| {

@@ -4,11 +4,11 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let text = bulla::to_text(data);
-    assert_eq!(bulla::from_text(&text).ok().as_deref(), Some(data));
+    let text = bulla::format::to_text(data);
+    assert_eq!(bulla::format::from_text(&text).ok().as_deref(), Some(data));
     if let Ok(text) = std::str::from_utf8(data)
-        && let Ok(bytes) = bulla::from_text(text)
+        && let Ok(bytes) = bulla::format::from_text(text)
     {
-        assert_eq!(bulla::to_text(&bytes), text);
+        assert_eq!(bulla::format::to_text(&bytes), text);
     }
 });

@@ -4,7 +4,7 @@ pub mod token;
 
 use std::sync::OnceLock;
 
-use bulla::{Context, CryptoProviderExt as _, EncryptionContext, Error, Header, Result};
+use bulla::{format::Header, Context, CryptoProviderExt as _, EncryptionContext, Error, Result};
 use bulla_conformance::Memory;
 use tokio::runtime::{Builder, Runtime};
 
@@ -52,7 +52,7 @@ pub fn check_header(header: &Header, bytes: &[u8]) {
     assert_eq!(again.as_bytes(), bytes);
     assert!((1..=8).contains(&header.recipients().len()));
     for recipient in header.recipients() {
-        assert!((1..=bulla::MAX_WRAPPED_LEN).contains(&recipient.blob.len()));
+        assert!((1..=bulla::key::MAX_WRAPPED_LEN).contains(&recipient.blob.len()));
         assert!(recipient.key.to_string().bytes().all(|b| b.is_ascii_graphic()));
     }
     let context = header.stored_context();

@@ -3,16 +3,15 @@
 use std::{collections::HashMap, fmt, ops::Deref};
 
 use super::{
+    Opener, Sealer,
     cache::Wanted,
-    head::Head,
-    message::Message,
-    opener::{OpenedHeader, Opener},
-    sealer::{Sealer, Source},
+    sealer::Source,
     wrapping::{Fresh, MissingRecipient},
 };
 use crate::{
     context::{Context, EncryptionContext},
-    error::{Error, Result},
+    error::Result,
+    format::{Message, Opening, Preamble},
     key::{DataKey, Plaintext},
     provider::CryptoProvider,
 };
@@ -107,23 +106,19 @@ where
         context: &Context,
         data_keys: &mut HashMap<Vec<u8>, DataKey>,
     ) -> Result<Plaintext> {
-        let (head, chunks) = Head::split(sealed)?;
-        self.check_head(&head, context)?;
+        let (preamble, chunks) = Preamble::split(sealed)?;
+        preamble.header().refuse_unknown_transforms()?;
+        context.covers(preamble.header().stored_context())?;
         // Equal recipients and equal stored context are an equal call: its answer is reused.
-        let call = head.header.wraps();
+        let call = preamble.header.wraps();
         let known = match data_keys.get(&call) {
             Some(data_key) => data_key.share(),
             None => {
-                let data_key = self.data_key(&head.header).await?;
+                let data_key = self.data_key(&preamble.header).await?;
                 data_keys.insert(call, data_key.share());
                 data_key
             }
         };
-        OpenedHeader::check(head, &known, context.all())?.open_value(chunks)
-    }
-
-    fn check_head(&self, head: &Head, context: &Context) -> Result<(), Error> {
-        super::opener::refuse_unknown_transforms(&head.header)?;
-        context.covers(&head.header.stored)
+        Opening::check(preamble, &known, context.all())?.open_value(chunks)
     }
 }

@@ -20,13 +20,13 @@ const TOKEN: u64 = 100;
 /// The most hedges that may follow one another: what a long quiet time saves up.
 const MOST_SAVED: u64 = 10 * TOKEN;
 
-/// When a second recipient of a message is asked, for [`Opener::with_hedging`].
+/// When a second recipient of a message is asked, for [`OpenerBuilder::hedge`].
 ///
 /// The second one is asked when the first has taken longer than 95 of its last 100 calls did, and
 /// not sooner than the floor; and only if the budget allows, so that an outage does not double the
 /// load. Whoever answers first with the right key wins; the other call is dropped.
 ///
-/// [`Opener::with_hedging`]: crate::Opener::with_hedging
+/// [`OpenerBuilder::hedge`]: super::OpenerBuilder::hedge
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hedge {
     percent: u8,

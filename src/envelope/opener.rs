@@ -1,28 +1,23 @@
 //! Opening: any one recipient, and then no byte before it is authenticated.
 
-use std::{fmt, ops::Deref, pin::pin, sync::Arc};
+use std::{ops::Deref, pin::pin, sync::Arc};
 
 use futures_util::{
     StreamExt,
     future::{BoxFuture, Either, select},
     stream::FuturesUnordered,
 };
-use subtle::ConstantTimeEq;
 
 use super::{
     cache::{CachePolicy, CacheStats, OpeningCache},
-    derive::{self, BodyKeys},
-    head::Head,
-    header::Header,
     hedge::{Hedge, Hedging},
 };
 use crate::{
-    aead::TAG_LEN,
     context::{Context, EncryptionContext},
     error::{Error, ErrorKind, Operation, Result},
-    key::{DataKey, Plaintext, Wiped, Wrapped},
+    format::{Header, Opening, Preamble},
+    key::{DataKey, Plaintext, Wrapped},
     provider::{CryptoProvider, DataKeys as _},
-    stream::chunk::ChunkOpener,
 };
 
 /// Opens what was sealed to any of the keys that its providers may open with.
@@ -40,27 +35,23 @@ pub struct Opener<P> {
 #[derive(Clone, Debug)]
 struct Cache<P> {
     keys: Arc<OpeningCache>,
-    /// Unwraps in a task, for which the providers must not be borrowed.
-    unwrap: fn(&Opener<P>, Header) -> BoxFuture<'static, Result<DataKey>>,
+    unwrap: Unwrap<P>,
 }
 
 impl<P> Opener<P>
 where
     P: Deref<Target: CryptoProvider> + Send + Sync,
 {
-    /// An opener over these providers.
+    /// An opener over these providers, without a cache or hedging.
     #[must_use]
     pub fn new(providers: impl IntoIterator<Item = P>) -> Self {
         Self { providers: providers.into_iter().collect(), hedging: None, cache: None }
     }
 
-    /// Asks a second recipient when the first takes longer than usual. Needs tokio's timer.
-    ///
-    /// What is known of latencies belongs to this opener and its clones: keep one.
+    /// An opener to choose the providers and settings of.
     #[must_use]
-    pub fn with_hedging(mut self, hedge: Hedge) -> Self {
-        self.hedging = Some(Arc::new(Hedging::new(hedge)));
-        self
+    pub fn builder() -> OpenerBuilder<P> {
+        OpenerBuilder { providers: Vec::new(), hedge: None, cache: None }
     }
 
     /// Opens a value: all of it or nothing.
@@ -76,8 +67,8 @@ where
     /// [`Malformed`](ErrorKind::Malformed) or [`Unsupported`](ErrorKind::Unsupported) if this is
     /// no sealed data of a known version; otherwise what the providers said.
     pub async fn open(&self, sealed: &[u8], context: &Context) -> Result<Plaintext> {
-        let (head, chunks) = Head::split(sealed)?;
-        self.open_head(head, context).await?.open_value(chunks)
+        let (preamble, chunks) = Preamble::split(sealed)?;
+        self.begin(preamble, context).await?.open_value(chunks)
     }
 
     /// Opens a value under **whatever context its own header claims**, plus the `unstored` pairs,
@@ -94,38 +85,38 @@ where
         sealed: &[u8],
         unstored: &EncryptionContext,
     ) -> Result<(Plaintext, EncryptionContext)> {
-        let (head, chunks) = Head::split(sealed)?;
-        let opened = self.open_head_with_stored_context(head, unstored).await?;
+        let (preamble, chunks) = Preamble::split(sealed)?;
+        let opened = self.begin_with_stored_context(preamble, unstored).await?;
         let stored = opened.header().stored_context().clone();
         Ok((opened.open_value(chunks)?, stored))
     }
 
-    /// Opens the head of a message: everything that needs the KMS is done when this returns, and
+    /// Opens the preamble of a message: everything that needs the KMS is done when this returns, and
     /// header, context and commitment are checked.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
-    pub async fn open_head(&self, head: Head, context: &Context) -> Result<OpenedHeader> {
-        refuse_unknown_transforms(&head.header)?;
-        context.covers(&head.header.stored)?;
-        self.open_head_under(head, context.all()).await
+    pub async fn begin(&self, preamble: Preamble, context: &Context) -> Result<Opening> {
+        preamble.header().refuse_unknown_transforms()?;
+        context.covers(&preamble.header.stored)?;
+        self.begin_under(preamble, context.all()).await
     }
 
-    /// Opens the head of a message under whatever context it claims, plus the `unstored` pairs.
+    /// Opens the preamble of a message under whatever context it claims, plus the `unstored` pairs.
     ///
     /// # Security
     /// As for [`open_with_stored_context`](Self::open_with_stored_context).
     ///
     /// # Errors
     /// As for [`open`](Self::open).
-    pub async fn open_head_with_stored_context(
+    pub async fn begin_with_stored_context(
         &self,
-        head: Head,
+        preamble: Preamble,
         unstored: &EncryptionContext,
-    ) -> Result<OpenedHeader> {
-        refuse_unknown_transforms(&head.header)?;
-        let all = head.header.stored.union(unstored)?;
-        self.open_head_under(head, &all).await
+    ) -> Result<Opening> {
+        preamble.header().refuse_unknown_transforms()?;
+        let all = preamble.header.stored.union(unstored)?;
+        self.begin_under(preamble, &all).await
     }
 
     /// What the cache of data keys has done, if there is one.
@@ -141,9 +132,9 @@ where
         }
     }
 
-    async fn open_head_under(&self, head: Head, all: &EncryptionContext) -> Result<OpenedHeader> {
-        let data_key = self.data_key(&head.header).await?;
-        OpenedHeader::check(head, &data_key, all)
+    async fn begin_under(&self, preamble: Preamble, all: &EncryptionContext) -> Result<Opening> {
+        let data_key = self.data_key(&preamble.header).await?;
+        Opening::check(preamble, &data_key, all)
     }
 
     /// The data key, from the cache if there is one. The header is still to be held against it.
@@ -157,9 +148,9 @@ where
     }
 
     /// The data key as a provider unwraps it now, after it has checked the header.
-    pub(super) async fn unwrap(&self, head: &Head) -> Result<DataKey> {
-        let data_key = self.ask_all(&head.header).await?;
-        check_tag(&data_key, head)?;
+    pub(super) async fn unwrap(&self, preamble: &Preamble) -> Result<DataKey> {
+        let data_key = self.ask_all(&preamble.header).await?;
+        preamble.check_tag(&data_key)?;
         Ok(data_key)
     }
 
@@ -238,28 +229,77 @@ where
     }
 }
 
-impl<P> Opener<P>
+/// Has providers unwrap in a task, for which they must not be borrowed.
+type Unwrap<P> = fn(&Opener<P>, Header) -> BoxFuture<'static, Result<DataKey>>;
+
+/// Builds an [`Opener`].
+#[derive(Clone, Debug)]
+pub struct OpenerBuilder<P> {
+    providers: Vec<P>,
+    hedge: Option<Hedge>,
+    cache: Option<(CachePolicy, Unwrap<P>)>,
+}
+
+impl<P> OpenerBuilder<P>
+where
+    P: Deref<Target: CryptoProvider> + Send + Sync,
+{
+    /// Adds a provider to open with.
+    #[must_use]
+    pub fn provider(mut self, provider: P) -> Self {
+        self.providers.push(provider);
+        self
+    }
+
+    /// Adds providers to open with.
+    #[must_use]
+    pub fn providers(mut self, providers: impl IntoIterator<Item = P>) -> Self {
+        self.providers.extend(providers);
+        self
+    }
+
+    /// Asks a second recipient when the first takes longer than usual. Needs tokio's timer.
+    ///
+    /// What is known of latencies belongs to the opener and its clones: keep one.
+    #[must_use]
+    pub fn hedge(mut self, hedge: Hedge) -> Self {
+        self.hedge = Some(hedge);
+        self
+    }
+
+    /// The opener. One without providers opens nothing, and says so then.
+    #[must_use]
+    pub fn build(self) -> Opener<P> {
+        let Self { providers, hedge, cache } = self;
+        let cache = cache
+            .map(|(policy, unwrap)| Cache { keys: Arc::new(OpeningCache::new(policy)), unwrap });
+        let hedging = hedge.map(|hedge| Arc::new(Hedging::new(hedge)));
+        Opener { providers: providers.into(), hedging, cache }
+    }
+}
+
+impl<P> OpenerBuilder<P>
 where
     P: Deref<Target: CryptoProvider> + Send + Sync + 'static,
 {
     /// Keeps data keys and uses them again, so that values that share one, or are read again, cost
     /// one call to a provider. Heads of streams are opened with it too.
     ///
-    /// The cache belongs to this opener and its clones: keep one. Calls are made by tokio tasks, so
+    /// The cache belongs to the opener and its clones: keep one. Calls are made by tokio tasks, so
     /// opening needs a runtime, and a caller who gives up does not end the call that others wait
-    /// for. A [`rewrap`](Self::rewrap) always asks the provider.
+    /// for. A [`rewrap`](Opener::rewrap) always asks the provider.
     ///
     /// # Security
     /// What is cached opens without the provider, so a permission that is taken away there, or a
     /// disabled key, takes effect after [`max_age`](super::CachePolicyBuilder::max_age) at most.
     #[must_use]
-    pub fn with_cache(mut self, policy: CachePolicy) -> Self {
-        let unwrap = |opener: &Self, header: Header| -> BoxFuture<'static, Result<DataKey>> {
+    pub fn cache(mut self, policy: CachePolicy) -> Self {
+        let unwrap: Unwrap<P> = |opener, header| {
             let providers = Arc::clone(&opener.providers);
-            let opener = Self { providers, hedging: opener.hedging.clone(), cache: None };
+            let opener = Opener { providers, hedging: opener.hedging.clone(), cache: None };
             Box::pin(async move { opener.ask_all(&header).await })
         };
-        self.cache = Some(Cache { keys: Arc::new(OpeningCache::new(policy)), unwrap });
+        self.cache = Some((policy, unwrap));
         self
     }
 }
@@ -288,27 +328,6 @@ fn admit<C: CryptoProvider + ?Sized>(provider: &C, recipient: &Wrapped) -> Resul
         ));
     }
     Ok(())
-}
-
-fn check_tag(data_key: &DataKey, head: &Head) -> Result<()> {
-    let Head { header, salt, commitment } = head;
-    let tag = derive::header_tag(data_key, header.untagged(), salt, commitment)?;
-    if bool::from(tag.as_slice().ct_eq(header.tag())) {
-        return Ok(());
-    }
-    Err(Error::not_authentic())
-}
-
-/// Pairs that only the library writes say how the plaintext was transformed before sealing. This
-/// version writes none, and must not hand out plaintext that it can't turn back.
-pub(super) fn refuse_unknown_transforms(header: &Header) -> Result<()> {
-    match header.stored.reserved_key() {
-        None => Ok(()),
-        Some(key) => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("the stored context has {key:?}, which this version of bulla does not know"),
-        )),
-    }
 }
 
 /// One error for several recipients: what may pass if tried again comes first, then what an
@@ -340,58 +359,5 @@ fn summarise(mut failures: Vec<Error>, header: &Header) -> Error {
             }
             error.with_source(first)
         }
-    }
-}
-
-/// The head of a message, authenticated, and the keys of its chunks.
-///
-/// Hand it to a [`Decryptor`](crate::stream::Decryptor) or one of the adapters in
-/// [`stream`](crate::stream).
-pub struct OpenedHeader {
-    pub(crate) chunks: ChunkOpener,
-    pub(crate) header: Header,
-}
-
-impl OpenedHeader {
-    /// The header, authenticated by the data key.
-    #[must_use]
-    pub fn header(&self) -> &Header {
-        &self.header
-    }
-
-    /// Checks header and commitment under the data key and the whole context.
-    pub(super) fn check(head: Head, data_key: &DataKey, all: &EncryptionContext) -> Result<Self> {
-        check_tag(data_key, &head)?;
-        let Head { header, salt, commitment } = head;
-        let x = derive::binding(header.suite, all);
-        let keys = BodyKeys::derive(header.suite, data_key, &salt, &x)?;
-        keys.check(&commitment)?;
-        Ok(Self { chunks: ChunkOpener::new(header.suite, keys), header })
-    }
-
-    /// Opens all chunks of a value, or none.
-    pub(super) fn open_value(self, sealed: &[u8]) -> Result<Plaintext> {
-        let suite = self.header.suite;
-        let len = u64::try_from(sealed.len())
-            .ok()
-            .and_then(|len| suite.plaintext_len(len))
-            .and_then(|len| usize::try_from(len).ok())
-            .ok_or_else(Error::not_authentic)?;
-        let mut plaintext = Wiped::zeros(len);
-        let mut out: &mut [u8] = &mut plaintext;
-        for (index, chunk) in (0..).zip(sealed.chunks(suite.sealed_chunk_len())) {
-            let (head, tail) = out
-                .split_at_mut_checked(chunk.len().saturating_sub(TAG_LEN))
-                .ok_or_else(Error::not_authentic)?;
-            self.chunks.open(index, chunk, head)?;
-            out = tail;
-        }
-        Ok(Plaintext::new(plaintext.into_vec()))
-    }
-}
-
-impl fmt::Debug for OpenedHeader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenedHeader").field("header", &self.header).finish_non_exhaustive()
     }
 }

@@ -2,35 +2,14 @@
 
 use std::{future::Future, ops::Deref};
 
-use super::{head::Head, opener::Opener, sealer::Sealer};
+use super::{Opener, Sealer};
 use crate::{
     context::Context,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
+    format::Preamble,
     key::Plaintext,
     provider::CryptoProvider,
 };
-
-/// Opens a value and seals it anew, under a new data key and to the sealer's recipients.
-///
-/// This is what revokes a recipient, once the old bytes are gone. Which pairs are stored stays as it
-/// was, however `context` splits them.
-///
-/// # Errors
-/// As for [`Opener::open`] and [`Sealer::seal`].
-pub async fn reencrypt<P, Q>(
-    opener: &Opener<P>,
-    sealer: &Sealer<Q>,
-    sealed: &[u8],
-    context: &Context,
-) -> Result<Vec<u8>>
-where
-    P: Deref<Target: CryptoProvider> + Send + Sync,
-    Q: Deref<Target: CryptoProvider> + Send + Sync,
-{
-    let plaintext = opener.open(sealed, context).await?;
-    let (head, _) = Head::split(sealed)?;
-    sealer.seal(&plaintext, &context.split_as(head.header().stored_context())).await
-}
 
 /// What became of a value that was read under an old key.
 #[derive(Clone, Debug)]
@@ -49,6 +28,27 @@ impl<P> Opener<P>
 where
     P: Deref<Target: CryptoProvider> + Send + Sync,
 {
+    /// Opens a value and seals it anew, under a new data key and to the sealer's recipients.
+    ///
+    /// This is what revokes a recipient, once the old bytes are gone. Which pairs are stored stays as
+    /// it was, however `context` splits them.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open) and [`Sealer::seal`].
+    pub async fn reseal<Q>(
+        &self,
+        sealed: &[u8],
+        context: &Context,
+        sealer: &Sealer<Q>,
+    ) -> Result<Vec<u8>>
+    where
+        Q: Deref<Target: CryptoProvider> + Send + Sync,
+    {
+        let plaintext = self.open(sealed, context).await?;
+        let (preamble, _) = Preamble::split(sealed)?;
+        sealer.seal(&plaintext, &context.split_as(preamble.header().stored_context())).await
+    }
+
     /// Opens a value and, if it is not sealed to exactly the sealer's recipients under their
     /// current versions, seals it anew and hands the new bytes to `write_back`.
     ///
@@ -75,17 +75,17 @@ where
         E: std::error::Error + Send + Sync + 'static,
     {
         let plaintext = self.open(sealed, context).await?;
-        let (head, _) = Head::split(sealed)?;
-        if sealer.is_current(head.header()) {
+        let (preamble, _) = Preamble::split(sealed)?;
+        if sealer.is_current(preamble.header()) {
             return Ok((plaintext, Renewal::UpToDate));
         }
-        let context = context.split_as(head.header().stored_context());
+        let context = context.split_as(preamble.header().stored_context());
         let renewal = match sealer.seal(&plaintext, &context).await {
             Err(error) => Renewal::Failed(error),
             Ok(renewed) => match write_back(renewed).await {
                 Ok(()) => Renewal::Renewed,
                 Err(error) => Renewal::Failed(
-                    Error::new(crate::ErrorKind::Io, "the renewed value could not be written back")
+                    Error::new(ErrorKind::Io, "the renewed value could not be written back")
                         .with_source(error),
                 ),
             },

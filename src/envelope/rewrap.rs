@@ -2,9 +2,10 @@
 
 use std::ops::Deref;
 
-use super::{derive, head::Head, header::Header, opener::Opener};
+use super::Opener;
 use crate::{
     error::{Error, ErrorKind, Operation, Result},
+    format::{Header, Preamble, derive},
     key::{DataKey, KeyName, Wrapped},
     provider::CryptoProvider,
 };
@@ -16,7 +17,7 @@ const GROWTH: usize = 1024;
 ///
 /// # Security
 /// **Removal is no revocation.** A removed recipient keeps whatever it unwrapped before, and every
-/// old copy of the header still opens. To revoke, seal anew: [`reencrypt`](crate::reencrypt).
+/// old copy of the header still opens. To revoke, seal anew: [`reseal`](Opener::reseal).
 #[derive(Clone, Debug)]
 pub struct Rewrap<P> {
     add: Vec<P>,
@@ -61,32 +62,32 @@ impl<P> Rewrap<P> {
     }
 }
 
-/// The new head of a message whose recipients were changed.
+/// The new preamble of a message whose recipients were changed.
 #[derive(Clone, Debug)]
 pub struct Rewrapped {
-    head: Head,
+    preamble: Preamble,
     old_len: usize,
 }
 
 impl Rewrapped {
-    /// The bytes that replace the old head: header, salt and commitment.
+    /// The bytes that replace the old preamble: header, salt and commitment.
     #[must_use]
     pub fn as_bytes(&self) -> Vec<u8> {
-        let Head { header, salt, commitment } = &self.head;
+        let Preamble { header, salt, commitment } = &self.preamble;
         [header.as_bytes(), &salt.0, commitment].concat()
     }
 
-    /// Whether the new head is as long as the old one, so that it can be written over it. If not,
+    /// Whether the new preamble is as long as the old one, so that it can be written over it. If not,
     /// the body must be copied behind it.
     #[must_use]
     pub fn fits_in_place(&self) -> bool {
-        self.head.len() == self.old_len
+        self.preamble.len() == self.old_len
     }
 
     /// The new header.
     #[must_use]
     pub fn header(&self) -> &Header {
-        &self.head.header
+        &self.preamble.header
     }
 }
 
@@ -94,7 +95,7 @@ impl<P> Opener<P>
 where
     P: Deref<Target: CryptoProvider> + Send + Sync,
 {
-    /// Changes the recipients of the message that `head` begins. Needs neither its body nor the
+    /// Changes the recipients of the message that `preamble` begins. Needs neither its body nor the
     /// pairs that are not stored.
     ///
     /// Each new wrap is unwrapped again and compared before an old one is dropped.
@@ -104,15 +105,15 @@ where
     /// recipient; [`InvalidInput`](ErrorKind::InvalidInput) if none would be left, more than 8, or
     /// if the data key is shared and a recipient would be added without
     /// [`accept_whole_cohort`](Rewrap::accept_whole_cohort).
-    pub async fn rewrap(&self, head: &Head, plan: &Rewrap<P>) -> Result<Rewrapped> {
-        self.rewrap_inner(head, plan).await.map_err(|e| match e.operation() {
+    pub async fn rewrap(&self, preamble: &Preamble, plan: &Rewrap<P>) -> Result<Rewrapped> {
+        self.rewrap_inner(preamble, plan).await.map_err(|e| match e.operation() {
             Some(_) => e,
             None => e.with_operation(Operation::Rewrap),
         })
     }
 
-    async fn rewrap_inner(&self, head: &Head, plan: &Rewrap<P>) -> Result<Rewrapped> {
-        let mut recipients = head.header.recipients.clone();
+    async fn rewrap_inner(&self, preamble: &Preamble, plan: &Rewrap<P>) -> Result<Rewrapped> {
+        let mut recipients = preamble.header.recipients.clone();
         for key in &plan.remove {
             let before = recipients.len();
             recipients.retain(|r| r.key != *key);
@@ -120,12 +121,12 @@ where
                 return Err(Error::new(ErrorKind::NotFound, format!("{key} is no recipient")));
             }
         }
-        let data_key = self.unwrap(head).await?;
+        let data_key = self.unwrap(preamble).await?;
         for provider in &plan.add {
-            let wrapped = wrap_and_compare(&**provider, &data_key, head).await?;
-            match recipients.iter_mut().find(|r| r.key == wrapped.key) {
+            let wrapped = wrap_and_compare(&**provider, &data_key, preamble).await?;
+            match recipients.iter_mut().find(|r| provider.is_sealing_key(&r.key)) {
                 Some(place) => *place = wrapped,
-                None if head.header.shared && !plan.accept_cohort => {
+                None if preamble.header.shared && !plan.accept_cohort => {
                     return Err(Error::invalid(
                         "this data key serves other messages, which a new recipient could open \
                          too; re-encrypt the message, or accept the whole cohort",
@@ -134,11 +135,11 @@ where
                 None => recipients.push(wrapped),
             }
         }
-        let mut header = rewrite(&head.header, recipients)?;
-        let &Head { header: _, salt, commitment } = head;
+        let mut header = rewrite(&preamble.header, recipients)?;
+        let &Preamble { header: _, salt, commitment } = preamble;
         let tag = derive::header_tag(&data_key, header.untagged(), &salt, &commitment)?;
         header.set_tag(&tag);
-        Ok(Rewrapped { head: Head { header, salt, commitment }, old_len: head.len() })
+        Ok(Rewrapped { preamble: Preamble { header, salt, commitment }, old_len: preamble.len() })
     }
 
     /// Changes the recipients of a whole sealed value in memory.
@@ -146,8 +147,8 @@ where
     /// # Errors
     /// As for [`rewrap`](Self::rewrap).
     pub async fn rewrap_value(&self, sealed: &[u8], plan: &Rewrap<P>) -> Result<Vec<u8>> {
-        let (head, chunks) = Head::split(sealed)?;
-        let rewrapped = self.rewrap(&head, plan).await?;
+        let (preamble, chunks) = Preamble::split(sealed)?;
+        let rewrapped = self.rewrap(&preamble, plan).await?;
         Ok([&rewrapped.as_bytes()[..], chunks].concat())
     }
 }
@@ -156,9 +157,9 @@ where
 async fn wrap_and_compare<C: CryptoProvider + ?Sized>(
     provider: &C,
     data_key: &DataKey,
-    head: &Head,
+    preamble: &Preamble,
 ) -> Result<Wrapped> {
-    let context = &head.header.stored;
+    let context = &preamble.header.stored;
     let wrapped = provider.wrap_data_key(data_key, context).await?;
     let again = provider.unwrap_data_key(&wrapped, context).await?;
     if again.ct_eq(data_key) {

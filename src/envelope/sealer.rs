@@ -6,14 +6,12 @@ use futures_util::future::BoxFuture;
 
 use super::{
     cache::{CachePolicy, CacheStats, Lease, SealingCache, Wanted},
-    header::{self, Header, MAX_RECIPIENTS},
-    message::{Message, SealedHeader},
-    suite::Suite,
     wrapping::{Fresh, MissingRecipient, WritePolicy, fresh_data_key},
 };
 use crate::{
     context::{Context, EncryptionContext},
     error::{Error, ErrorKind, Operation, Result},
+    format::{self, Header, MAX_RECIPIENTS, Message, Sealing, Suite, recipient},
     key::MAX_WRAPPED_LEN,
     provider::{ContextBinding, CryptoProvider},
 };
@@ -122,11 +120,23 @@ where
     ///
     /// # Errors
     /// As for [`seal`](Self::seal).
-    pub async fn begin(&self, context: &Context) -> Result<SealedHeader> {
+    pub async fn begin(&self, context: &Context) -> Result<Sealing> {
+        Ok(self.begin_and_report(context).await?.0)
+    }
+
+    /// Begins a stream, and says which recipients it lacks: none, unless the write policy is
+    /// [`WritePolicy::AtLeast`].
+    ///
+    /// # Errors
+    /// As for [`seal`](Self::seal).
+    pub async fn begin_and_report(
+        &self,
+        context: &Context,
+    ) -> Result<(Sealing, Vec<MissingRecipient>)> {
         let message = Message { suite: self.suite, shared: false, padded: Some(self.header_len) };
         check_fit(needed_len(&self.recipients, context.key()), self.header_len)?;
         let Fresh { data_key, recipients, missing } = self.fresh_data_key(context.key()).await?;
-        Ok(SealedHeader { missing, ..message.begin(&data_key, recipients, context)? })
+        Ok((message.begin(&data_key, recipients, context)?, missing))
     }
 
     /// Whether a message is sealed to exactly these recipients, under their current versions. No
@@ -269,17 +279,20 @@ where
             let message = "a write policy asks for at least 1 recipient and at most all of them";
             return Err(at_build(Error::invalid(message)));
         }
-        let mut names = Vec::new();
-        for provider in &recipients {
+        for (index, provider) in recipients.iter().enumerate() {
             let labelled = |e: Error| at_build(e).with_provider(provider.label());
             check_recipient(&**provider, require_bound).map_err(labelled)?;
             let name = provider.sealing_key().ok_or_else(|| {
                 labelled(Error::invalid("no sealing key is bound to this provider"))
             })?;
-            if names.contains(&name) {
+            // By either's word: replicas of one key have several names.
+            let same = |other: &P| {
+                other.is_sealing_key(name)
+                    || other.sealing_key().is_some_and(|key| provider.is_sealing_key(key))
+            };
+            if recipients.iter().take(index).any(same) {
                 return Err(labelled(Error::invalid("two recipients are the same key")));
             }
-            names.push(name);
         }
         let needed = needed_len(&recipients, &EncryptionContext::new());
         let header_len = match header_len {
@@ -348,9 +361,9 @@ fn needed_len<P>(recipients: &[P], stored: &EncryptionContext) -> usize
 where
     P: Deref<Target: CryptoProvider>,
 {
-    recipients.iter().fold(header::fixed_len(stored), |sum, provider| {
+    recipients.iter().fold(format::fixed_len(stored), |sum, provider| {
         let wrapped = provider.capabilities().max_wrapped_len.min(MAX_WRAPPED_LEN);
-        sum + provider.sealing_key().map_or(0, |key| header::recipient_len(key, wrapped))
+        sum + provider.sealing_key().map_or(0, |key| recipient::max_len(key, wrapped))
     })
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::de::MapAccess;
 
 use super::{InvalidToken, strict};
-use crate::signing::SigningAlgorithm;
+use crate::crypto::SigningAlgorithm;
 
 /// The header of a verified token (RFC 7515, section 4.1).
 #[derive(Clone, Debug)]

@@ -11,9 +11,10 @@ use super::{
     registered::Registered,
 };
 use crate::{
+    crypto::SigningAlgorithm,
     error::{Error, ErrorKind, Result},
     provider::Sign,
-    signing::{PublicKey, SigningAlgorithm, SigningInput},
+    signing::{PublicKey, SigningInput},
 };
 
 /// Header parameters that say how a token is verified, or that this library never accepts. They are

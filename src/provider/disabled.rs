@@ -39,6 +39,15 @@ impl Encrypt for Disabled {
     async fn decrypt(&self, _: &Wrapped, _: &EncryptionContext) -> Result<Plaintext> {
         self.refuse()
     }
+
+    async fn reencrypt(
+        &self,
+        _: &Wrapped,
+        _: &EncryptionContext,
+        _: &EncryptionContext,
+    ) -> Result<Wrapped> {
+        self.refuse()
+    }
 }
 
 #[async_trait]
@@ -83,6 +92,10 @@ impl CryptoProvider for Disabled {
 
     fn opens(&self, _: &KeyName) -> Option<UnwrapPolicy> {
         None
+    }
+
+    fn is_sealing_key(&self, _: &KeyName) -> bool {
+        false
     }
 
     fn is_current(&self, _: &Wrapped) -> bool {

@@ -131,7 +131,7 @@ pub(super) struct Breaker {
     /// When it left `Closed`, and what failed last.
     opened: Option<(Instant, Option<Error>)>,
     attempt_timeout: Duration,
-    open_for: Duration,
+    cool_down: Duration,
     pub(super) opens: u64,
     pub(super) probes: u64,
 }
@@ -140,12 +140,12 @@ impl Breaker {
     pub(super) fn new(policy: &Policy) -> Self {
         Self {
             state: State::Closed,
-            counter: consecutive_failures(policy.breaker_threshold, constant(policy.open_for)),
+            counter: consecutive_failures(policy.breaker_threshold, constant(policy.cool_down)),
             epoch: 0,
             failures: 0,
             opened: None,
             attempt_timeout: policy.attempt_timeout,
-            open_for: policy.open_for,
+            cool_down: policy.cool_down,
             opens: 0,
             probes: 0,
         }
@@ -209,13 +209,13 @@ impl Breaker {
     fn fail(&mut self, error: Option<&Error>) {
         self.failures = self.failures.saturating_add(1);
         let probing = matches!(self.state, State::Probing { .. });
-        let open_for = self.counter.mark_dead_on_failure().or(probing.then_some(self.open_for));
-        if let Some(open_for) = open_for {
+        let cool_down = self.counter.mark_dead_on_failure().or(probing.then_some(self.cool_down));
+        if let Some(cool_down) = cool_down {
             let now = Instant::now();
             let since = self.opened.take().map_or(now, |(since, _)| since);
             self.opened = Some((since, error.cloned()));
             self.opens += 1;
-            self.change(State::Open { until: now + open_for });
+            self.change(State::Open { until: now + cool_down });
         }
     }
 

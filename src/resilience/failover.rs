@@ -255,6 +255,10 @@ impl CryptoProvider for Failover {
         self.members.iter().find_map(|member| member.opens(key))
     }
 
+    fn is_sealing_key(&self, key: &KeyName) -> bool {
+        self.members.iter().any(|member| member.is_sealing_key(key))
+    }
+
     fn is_current(&self, wrapped: &Wrapped) -> bool {
         self.members.iter().any(|member| member.is_current(wrapped))
     }

@@ -147,7 +147,7 @@ impl Resilient {
         new
     }
 
-    /// Opens a provider under the policy, and wraps it. `open` may be called as often as the policy
+    /// Connects to a provider under the policy, and wraps it. `connect` may be called as often as the policy
     /// says; `label` is the name in errors, logs and metrics.
     ///
     /// ```
@@ -157,24 +157,24 @@ impl Resilient {
     /// # async fn wrap() -> bulla::Result<()> {
     /// use bulla::resilience::{Policy, Resilient};
     ///
-    /// let kms = Resilient::open("primary", Policy::default(), || connect()).await?;
+    /// let kms = Resilient::connect("primary", Policy::default(), || connect()).await?;
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
     /// [`Timeout`](crate::ErrorKind::Timeout) after the deadline at the latest; otherwise the last
-    /// error of `open`.
-    pub async fn open<F>(
+    /// error of `connect`.
+    pub async fn connect<F>(
         label: impl Into<Arc<str>>,
         policy: Policy,
-        open: impl Fn() -> F + Send + Sync,
+        connect: impl Fn() -> F + Send + Sync,
     ) -> Result<Self>
     where
         F: Future<Output = Result<Arc<dyn CryptoProvider>>> + Send,
     {
         let mut new = Self::around_nothing(label.into(), policy);
-        let provider = new.run(Operation::Build, Tries::Policy, || Box::pin(open())).await?;
+        let provider = new.run(Operation::Build, Tries::Policy, || Box::pin(connect())).await?;
         new.put(provider);
         Ok(new)
     }

@@ -24,7 +24,7 @@ pub struct Policy {
     pub(super) retry_percent: u32,
     pub(super) retry_reserve: u32,
     pub(super) breaker_threshold: u32,
-    pub(super) open_for: Duration,
+    pub(super) cool_down: Duration,
     pub(super) seed: Option<u64>,
 }
 
@@ -39,7 +39,7 @@ impl Default for Policy {
             retry_percent: 20,
             retry_reserve: 10,
             breaker_threshold: 5,
-            open_for: Duration::from_secs(30),
+            cool_down: Duration::from_secs(30),
             seed: None,
         }
     }
@@ -102,8 +102,8 @@ impl PolicyBuilder {
     }
 
     /// How long the breaker stays open before it lets one call through: 30 s by default.
-    pub const fn open_for(mut self, open: Duration) -> Self {
-        self.0.open_for = open;
+    pub const fn cool_down(mut self, time: Duration) -> Self {
+        self.0.cool_down = time;
         self
     }
 
@@ -128,7 +128,7 @@ impl PolicyBuilder {
             ("deadline", policy.deadline),
             ("backoff base", policy.backoff_base),
             ("backoff cap", policy.backoff_cap),
-            ("time the breaker stays open", policy.open_for),
+            ("time the breaker stays open", policy.cool_down),
         ] {
             if duration.is_zero() || duration > LONGEST {
                 return refuse(format!("the {name} is {duration:?}; give more than 0, up to 24 h"));

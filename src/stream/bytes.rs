@@ -14,8 +14,8 @@ use pin_project_lite::pin_project;
 
 use super::{Decryptor, Encryptor, engine::Engine};
 use crate::{
-    envelope::{OpenedHeader, SealedHeader},
     error::{Error, ErrorKind, Result},
+    format::{Opening, Sealing},
 };
 
 pin_project! {
@@ -41,7 +41,7 @@ pub type DecryptStream<S> = EngineStream<Decryptor, S>;
 impl<S> EncryptStream<S> {
     /// Seals what `inner` yields, up to its end.
     #[must_use]
-    pub fn new(header: SealedHeader, inner: S) -> Self {
+    pub fn new(header: Sealing, inner: S) -> Self {
         Self { engine: Encryptor::new(header), rest: Bytes::new(), failed: false, inner }
     }
 }
@@ -50,7 +50,7 @@ impl<S> DecryptStream<S> {
     /// Opens `rest` and then what `inner` yields, behind the head of the message. `rest` is what
     /// came out of the stream together with the head.
     #[must_use]
-    pub fn new(header: OpenedHeader, rest: Bytes, inner: S) -> Self {
+    pub fn new(header: Opening, rest: Bytes, inner: S) -> Self {
         Self { engine: Decryptor::new(header), rest, failed: false, inner }
     }
 }

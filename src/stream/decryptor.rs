@@ -2,20 +2,17 @@
 
 use std::fmt;
 
-use super::{
-    chunk::ChunkOpener,
-    encryptor::{Output, copy_prefix},
-};
+use super::encryptor::{Output, copy_prefix};
 use crate::{
-    aead::TAG_LEN,
-    envelope::OpenedHeader,
+    crypto::TAG_LEN,
     error::{Error, ErrorKind, Result},
+    format::{Opening, chunk::ChunkOpener},
 };
 
 /// Turns the chunks of sealed bytes, in pieces of any size, back into plaintext. No I/O, no
 /// waiting.
 ///
-/// Starts behind header, salt and commitment, which an [`OpenedHeader`] has checked. Every byte of
+/// Starts behind header, salt and commitment, which an [`Opening`] has checked. Every byte of
 /// [`output`](Self::output) is authenticated, but only [`finish`](Self::finish) tells that the
 /// message was whole: until then it may have been cut at a chunk's end. It holds one chunk of
 /// ciphertext and one of plaintext: 128 KiB for suite 1.
@@ -38,7 +35,7 @@ enum State {
 
 impl Decryptor {
     /// Starts a message behind its header.
-    pub fn new(header: OpenedHeader) -> Self {
+    pub fn new(header: Opening) -> Self {
         Self::from_chunks(header.chunks)
     }
 

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use super::chunk::ChunkSealer;
 use crate::{
-    aead::TAG_LEN,
-    envelope::SealedHeader,
+    crypto::TAG_LEN,
     error::{Error, ErrorKind, Result},
+    format::{Sealing, chunk::ChunkSealer},
     key::Wiped,
 };
 
@@ -36,8 +35,8 @@ enum State {
 
 impl Encryptor {
     /// Starts a message. The header is the first output.
-    pub fn new(header: SealedHeader) -> Self {
-        let SealedHeader { bytes, chunks, .. } = header;
+    pub fn new(header: Sealing) -> Self {
+        let Sealing { bytes, chunks, .. } = header;
         Self {
             pending: Wiped::default(),
             filled: 0,

@@ -6,8 +6,8 @@ use pin_project_lite::pin_project;
 
 use super::{Decryptor, Encryptor};
 use crate::{
-    envelope::{OpenedHeader, SealedHeader},
     error::Result,
+    format::{Opening, Sealing},
 };
 
 /// What [`Encryptor`] and [`Decryptor`] have in common. Sealed: no other type can be one.
@@ -99,7 +99,7 @@ pub type DecryptReader<R> = Reader<Decryptor, R>;
 impl<R> EncryptReader<R> {
     /// Seals what `inner` yields, up to its end.
     #[must_use]
-    pub fn new(header: SealedHeader, inner: R) -> Self {
+    pub fn new(header: Sealing, inner: R) -> Self {
         Self { engine: Encryptor::new(header), inner }
     }
 }
@@ -107,7 +107,7 @@ impl<R> EncryptReader<R> {
 impl<R> DecryptReader<R> {
     /// Opens what `inner` yields behind the head of the message.
     #[must_use]
-    pub fn new(header: OpenedHeader, inner: R) -> Self {
+    pub fn new(header: Opening, inner: R) -> Self {
         Self { engine: Decryptor::new(header), inner }
     }
 }
@@ -144,7 +144,7 @@ pub type DecryptWriter<W> = Writer<Decryptor, W>;
 
 impl<W> EncryptWriter<W> {
     /// Seals what is written, into `inner`.
-    pub fn new(header: SealedHeader, inner: W) -> Self {
+    pub fn new(header: Sealing, inner: W) -> Self {
         Self { engine: Encryptor::new(header), finish_on_shutdown: false, inner }
     }
 }
@@ -153,7 +153,7 @@ impl<W> DecryptWriter<W> {
     /// Opens what is written behind the head of the message, into `inner`.
     ///
     /// What `inner` received is vouched for only when `finish` returns without an error.
-    pub fn new(header: OpenedHeader, inner: W) -> Self {
+    pub fn new(header: Opening, inner: W) -> Self {
         Self { engine: Decryptor::new(header), finish_on_shutdown: false, inner }
     }
 }

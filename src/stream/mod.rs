@@ -9,8 +9,8 @@
 //! | files and other readers and writers, on several threads | [`Parallel`] | [`Parallel`] |
 //! | your own loop | [`Encryptor`] | [`Decryptor`] |
 //!
-//! Each starts from a [`SealedHeader`](crate::SealedHeader) or an
-//! [`OpenedHeader`](crate::OpenedHeader), for which a [`Sealer`](crate::Sealer) or
+//! Each starts from a [`Sealing`](crate::format::Sealing) or an
+//! [`Opening`](crate::format::Opening), for which a [`Sealer`](crate::Sealer) or
 //! [`Opener`](crate::Opener) called the KMS, once. From there on everything is local, and memory
 //! is constant: one chunk of plaintext and one of ciphertext, but for [`Parallel`], which holds
 //! some megabytes.
@@ -21,12 +21,11 @@
 //! message ended has not vouched for its length.
 
 mod bytes;
-pub(crate) mod chunk;
 mod decryptor;
 mod encryptor;
 mod engine;
-mod head;
 pub mod parallel;
+mod preamble;
 mod range;
 mod sync;
 mod tokio;
@@ -36,10 +35,12 @@ pub use self::{
     decryptor::Decryptor,
     encryptor::Encryptor,
     engine::{DecryptReader, DecryptWriter, EncryptReader, EncryptWriter, Engine, Reader, Writer},
-    head::{read_head, read_head_async},
     parallel::Parallel,
+    preamble::{read_preamble, read_preamble_async, read_preamble_at},
     range::{RangeReader, ReadAt, read_at_with},
 };
+
+pub(crate) use self::preamble::read_preamble_of;
 
 #[cfg(test)]
 mod tests;

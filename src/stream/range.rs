@@ -5,14 +5,11 @@ use std::{fmt, fs::File, future::Future, ops::Range, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::chunk::ChunkOpener;
 use crate::{
-    aead::TAG_LEN,
-    context::Context,
-    envelope::{HeadReader, Header, OpenedHeader, Opener},
+    crypto::TAG_LEN,
     error::{Error, ErrorKind, Result},
+    format::{Header, Opening, chunk::ChunkOpener, derive::AFTER_HEADER_LEN},
     key::{Plaintext, Wiped},
-    provider::CryptoProvider,
 };
 
 /// Chunks fetched at a time: 1 MiB of suite 1.
@@ -123,46 +120,24 @@ pub struct RangeReader<R> {
     source: R,
     header: Header,
     chunks: ChunkOpener,
-    head_len: u64,
+    preamble_len: u64,
     /// What the source says; not authenticated.
     sealed_len: u64,
 }
 
 impl<R: ReadAt> RangeReader<R> {
-    /// Reads and opens the head of the message: one `unwrap_data_key`, two reads.
-    ///
-    /// # Errors
-    /// As for [`Opener::open`] and [`ReadAt`];
-    /// [`NotAuthentic`](ErrorKind::NotAuthentic) if no message has the length of the source.
-    pub async fn open<P>(opener: &Opener<P>, source: R, context: &Context) -> Result<Self>
-    where
-        P: std::ops::Deref<Target: CryptoProvider> + Send + Sync,
-    {
-        let mut head = HeadReader::new();
-        let mut at = 0;
-        while head.needed() > 0 {
-            let piece = source.read_at(at..at + head.needed() as u64).await?;
-            if piece.is_empty() {
-                break;
-            }
-            at += head.push(&piece)? as u64;
-        }
-        let opened = opener.open_head(head.finish()?, context).await?;
-        Self::new(opened, source).await
-    }
-
-    /// Reads behind a head that was opened already; `source` still begins with it.
+    /// Reads behind a preamble that was opened already; `source` still begins with it. An
+    /// [`Opener`](crate::Opener) does both in [`range_reader`](crate::Opener::range_reader).
     ///
     /// # Errors
     /// As for [`ReadAt::size`]; [`NotAuthentic`](ErrorKind::NotAuthentic) if no message has the
     /// length of the source.
-    pub async fn new(opened: OpenedHeader, source: R) -> Result<Self> {
+    pub async fn new(opened: Opening, source: R) -> Result<Self> {
         let size = source.size().await?;
-        let OpenedHeader { chunks, header } = opened;
-        let head_len =
-            header.as_bytes().len() as u64 + crate::envelope::derive::PREAMBLE_LEN as u64;
-        let sealed_len = size.checked_sub(head_len).ok_or_else(Error::not_authentic)?;
-        let this = Self { source, header, chunks, head_len, sealed_len };
+        let Opening { chunks, header } = opened;
+        let preamble_len = (header.as_bytes().len() + AFTER_HEADER_LEN) as u64;
+        let sealed_len = size.checked_sub(preamble_len).ok_or_else(Error::not_authentic)?;
+        let this = Self { source, header, chunks, preamble_len, sealed_len };
         this.claimed_len()?;
         Ok(this)
     }
@@ -239,7 +214,8 @@ impl<R: ReadAt> RangeReader<R> {
         let sealed_chunk = suite.sealed_chunk_len() as u64;
         let start = chunks.start * sealed_chunk;
         let end = (chunks.end * sealed_chunk).min(self.sealed_len);
-        let sealed = self.source.read_at(self.head_len + start..self.head_len + end).await?;
+        let sealed =
+            self.source.read_at(self.preamble_len + start..self.preamble_len + end).await?;
         if sealed.len() as u64 != end - start {
             return Err(Error::not_authentic()); // cut or replaced since its size was asked for
         }

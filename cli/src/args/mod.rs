@@ -142,7 +142,7 @@ pub(crate) struct Decrypt {
     #[arg(long, value_name = "START..END")]
     pub(crate) range: Option<ByteRange>,
     #[command(flatten)]
-    pub(crate) opening: Opening,
+    pub(crate) opening: OpenArgs,
     /// Replace the output if it exists; it keeps its permissions
     #[arg(short, long)]
     pub(crate) force: bool,
@@ -150,7 +150,7 @@ pub(crate) struct Decrypt {
 
 /// How sealed data is opened, whatever is done with it.
 #[derive(Debug, Args)]
-pub(crate) struct Opening {
+pub(crate) struct OpenArgs {
     /// A key that must be there to open with; those of the local key store and of the configuration
     /// are tried anyway
     #[arg(short, long = "key", value_name = "KEY")]
@@ -190,7 +190,7 @@ pub(crate) struct Verify {
     /// The sealed file; `-` or nothing for standard input
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) opening: Opening,
+    pub(crate) opening: OpenArgs,
 }
 
 /// Changes who can open sealed data, without opening its body

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bulla::{
-    OpenedHeader,
+    format::Opening,
     stream::{DecryptReader, Parallel, RangeReader, ReadAt},
 };
 
@@ -57,7 +57,7 @@ pub(crate) fn run(args: Decrypt, session: &Session) -> Outcome<()> {
 }
 
 /// Streams: memory stays flat however long the message is.
-fn whole(header: OpenedHeader, sealed: Sealed, out: &mut Out) -> Outcome<()> {
+fn whole(header: Opening, sealed: Sealed, out: &mut Out) -> Outcome<()> {
     // The length counts the head, which is read already; next to a body it does not show.
     let mut progress = Progress::new(sealed.len, out.screen.is_some());
     let Sealed { reader, name, len, .. } = sealed;
@@ -76,7 +76,7 @@ fn whole(header: OpenedHeader, sealed: Sealed, out: &mut Out) -> Outcome<()> {
 
 /// Opens the chunks that hold the range, and no others.
 fn part(
-    header: OpenedHeader,
+    header: Opening,
     sealed: Sealed,
     range: ByteRange,
     out: &mut Out,
@@ -91,7 +91,7 @@ fn part(
 }
 
 fn copy_range<R: ReadAt>(
-    header: OpenedHeader,
+    header: Opening,
     source: R,
     name: &str,
     range: ByteRange,

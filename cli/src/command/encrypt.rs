@@ -6,7 +6,8 @@ use std::{
 };
 
 use bulla::{
-    Context, MissingRecipient, Plaintext, Sealer,
+    Context, Plaintext, Sealer,
+    envelope::MissingRecipient,
     stream::{EncryptReader, Parallel},
 };
 
@@ -76,16 +77,15 @@ fn seal(
     session: &Session,
 ) -> Outcome<Vec<MissingRecipient>> {
     let Input { file, len, name, .. } = input;
-    let header = session.runtime.block_on(sealer.begin(context))?;
-    let missed = header.missing().to_vec();
+    let (sealing, missed) = session.runtime.block_on(sealer.begin_and_report(context))?;
     let mut progress = Progress::new(len, false);
     let write = |piece: &[u8]| sink.write(piece);
     if is_large(len) {
         pump_large(file, &name, &mut progress, write, |from, to| {
-            Parallel::new().encrypt(header, from, to).map(drop)
+            Parallel::new().encrypt(sealing, from, to).map(drop)
         })?;
     } else {
-        pump(&mut EncryptReader::new(header, file), &name, &mut progress, write)?;
+        pump(&mut EncryptReader::new(sealing, file), &name, &mut progress, write)?;
     }
     Ok(missed)
 }
@@ -103,7 +103,7 @@ fn seal_text(
     })?;
     let sealing = sealer.seal_and_report(&plaintext, context);
     let (sealed, missed) = session.runtime.block_on(sealing)?;
-    sink.write(bulla::to_text(&sealed).as_bytes())?;
+    sink.write(bulla::format::to_text(&sealed).as_bytes())?;
     sink.write(b"\n")?;
     Ok(missed)
 }

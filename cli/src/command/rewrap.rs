@@ -2,7 +2,7 @@
 
 use std::io::BufReader;
 
-use bulla::{ErrorKind, Rewrap as Change};
+use bulla::{ErrorKind, envelope::Rewrap as Change};
 
 use crate::{
     Session,
@@ -83,7 +83,7 @@ pub(crate) fn run(args: Rewrap, session: &Session) -> Outcome<()> {
             bytes.extend_from_slice(piece);
             Ok(())
         })?;
-        sink.write(bulla::to_text(&bytes).as_bytes())?;
+        sink.write(bulla::format::to_text(&bytes).as_bytes())?;
         sink.write(b"\n")?;
     }
     drop(progress);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bulla::{KeyUri, MAX_RECIPIENTS, WritePolicy, resilience::Policy};
+use bulla::{KeyUri, envelope::WritePolicy, format::MAX_RECIPIENTS, resilience::Policy};
 use toml::Spanned;
 
 use super::{
@@ -154,8 +154,8 @@ fn policy(source: &Source<'_>, name: &Spanned<String>, policy: &schema::Policy) 
         if let Some(failures) = breaker.failures {
             built = built.breaker_threshold(failures);
         }
-        if let Some(text) = &breaker.open_for {
-            built = built.open_for(time("breaker.open-for", text)?);
+        if let Some(text) = &breaker.cool_down {
+            built = built.cool_down(time("breaker.cool-down", text)?);
         }
     }
     built.build().map_err(|error| {

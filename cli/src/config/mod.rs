@@ -7,7 +7,7 @@ mod source;
 
 use std::{collections::BTreeMap, path::Path};
 
-use bulla::{KeyUri, WritePolicy, resilience::Policy};
+use bulla::{KeyUri, envelope::WritePolicy, resilience::Policy};
 
 use crate::{
     failure::{Failure, Outcome},

@@ -70,5 +70,5 @@ pub(super) struct RetryBudget {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct Breaker {
     pub(super) failures: Option<u32>,
-    pub(super) open_for: Option<Spanned<String>>,
+    pub(super) cool_down: Option<Spanned<String>>,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bulla::{KeyUri, WritePolicy, resilience::Policy};
+use bulla::{KeyUri, envelope::WritePolicy, resilience::Policy};
 use tokio::runtime::Handle;
 
 use super::{Backends, DEFAULT_KEY, Provider, check_scheme, existing, local_name, store};
@@ -114,7 +114,7 @@ impl Keys {
         let given: BTreeMap<_, _> = prepared.iter().flatten().flatten().cloned().collect();
         let backends = Backends::new(store.clone(), given);
         let open = |key: &NamedKey| {
-            let provider = runtime.block_on(backends.open(key))?;
+            let provider = runtime.block_on(backends.connect(key))?;
             match provider.sealing_key() {
                 Some(_) => Ok(provider),
                 None => Err(signs(&key.name, "")),

@@ -7,7 +7,7 @@ mod signing;
 
 use std::sync::Arc;
 
-use bulla::{CryptoProvider, ErrorKind, Header, KeyName, KeyUri, Opener};
+use bulla::{CryptoProvider, ErrorKind, KeyName, KeyUri, Opener, format::Header};
 use bulla_local::{KeyRecord, KeyType, Local, Protection, Store};
 use tokio::runtime::Handle;
 
@@ -69,7 +69,7 @@ impl Keys {
             header.recipients().iter().any(|r| r.key.scheme() == key.uri.scheme())
         };
         for key in named.chain(configured).filter(sealed_to) {
-            match runtime.block_on(backends.open(key)) {
+            match runtime.block_on(backends.connect(key)) {
                 Ok(provider) => providers.push(provider),
                 Err(error) => {
                     unopened.push(Failure::from(error).of_key(&key.name));
@@ -120,7 +120,7 @@ fn elsewhere_recipient(
     runtime: &Handle,
 ) -> Outcome<KeyName> {
     let backends = Backends::new(store.clone(), Default::default());
-    let provider = runtime.block_on(backends.open(key)).map_err(|error| {
+    let provider = runtime.block_on(backends.connect(key)).map_err(|error| {
         Failure::from(error)
             .hint("`bulla inspect` shows the names of recipients, which can be given as they are")
     })?;

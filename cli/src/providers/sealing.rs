@@ -1,6 +1,9 @@
 //! Sealing to keys, or to as many of them as must be.
 
-use bulla::{Context, DEFAULT_HEADER_LEN, ErrorKind, MissingRecipient, Sealer, WritePolicy};
+use bulla::{
+    Context, ErrorKind, Sealer,
+    envelope::{DEFAULT_HEADER_LEN, MissingRecipient, WritePolicy},
+};
 use tokio::runtime::Handle;
 
 use super::{Keys, Provider, make_default_key};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bulla::{
     KeyUri, SigningAlgorithm,
     jwt::{Jwk, JwkSet, ProviderKeys},
-    provider::KeyState,
+    key::KeyState,
 };
 use bulla_local::{ExportFormat, KeyRecord, Store};
 use tokio::runtime::Handle;
@@ -52,7 +52,7 @@ impl Keys {
             }
             given.insert(local.name().to_owned(), passphrases.for_sealing(&record)?);
         }
-        let provider = runtime.block_on(Backends::new(store, given).open(&key))?;
+        let provider = runtime.block_on(Backends::new(store, given).connect(&key))?;
         if provider.capabilities().signing.is_empty() {
             return Err(seals(&key));
         }
@@ -126,7 +126,7 @@ fn asked(
     runtime: &Handle,
 ) -> Outcome<Option<Vec<Jwk>>> {
     let told = |error| Failure::from(error).of_key(&key.name);
-    let provider = runtime.block_on(backends.open(key)).map_err(told)?;
+    let provider = runtime.block_on(backends.connect(key)).map_err(told)?;
     if provider.capabilities().signing.is_empty() {
         return Ok(None);
     }

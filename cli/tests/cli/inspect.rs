@@ -137,7 +137,7 @@ fn a_direct_message_is_told_from_a_sealed_one() {
     assert_eq!((&told["kind"], &told["verified"]), (&"direct".into(), &false.into()));
     assert_eq!(told["recipients"][0]["scheme"], "local");
     assert_eq!(told["sealed_len"], message.len());
-    sandbox.write("line", format!("{}\n", bulla::to_text(&message)));
+    sandbox.write("line", format!("{}\n", bulla::format::to_text(&message)));
     assert_eq!(json(&sandbox, "inspect line --json")["form"], "text");
     // The command opens none, and says what does.
     sandbox.run("decrypt pin -o out").expect(3, "`decrypt_direct`");

@@ -118,7 +118,7 @@ fn shared(sandbox: &Sandbox) -> Vec<Vec<u8>> {
     let store = bulla_local::Store::at(sandbox.home());
     let local = bulla_local::Local::builder(store).sealing_key("old").build().unwrap();
     let context = bulla::EncryptionContext::new();
-    let item = |plaintext| bulla::BatchItem { plaintext, item_context: &context };
+    let item = |plaintext| bulla::envelope::BatchItem { plaintext, item_context: &context };
     let items = [item(&b"one"[..]), item(&b"two"[..])];
     let sealer = bulla::Sealer::new(&local).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

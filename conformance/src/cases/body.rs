@@ -1,6 +1,6 @@
 //! Chunks with something wrong. All behind one unwrapped data key.
 
-use bulla::{ErrorKind, Suite};
+use bulla::{ErrorKind, format::Suite};
 
 use super::round_trips::SUITES;
 use crate::{

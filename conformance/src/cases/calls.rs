@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use bulla::{
-    EncryptionContext, ErrorKind, KeyName, SigningAlgorithm, SigningInput, Suite, WrapAlgorithm,
-    Wrapped,
-    provider::{ContextBinding, KeyState},
+    EncryptionContext, ErrorKind, KeyName, SigningAlgorithm, SigningInput, Wrapped,
+    format::Suite,
+    key::{KeyState, WrapAlgorithm},
+    provider::ContextBinding,
 };
 use futures_util::future::join_all;
 

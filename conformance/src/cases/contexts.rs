@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use bulla::{Context, EncryptionContext, ErrorKind, Head, Opener, Rewrap, Sealer, Suite, Wrapped};
+use bulla::{
+    Context, EncryptionContext, ErrorKind, Opener, Sealer, Wrapped,
+    envelope::Rewrap,
+    format::{Preamble, Suite},
+};
 
 use crate::{
     Memory,
@@ -15,7 +19,7 @@ pub(super) async fn wrong_key(env: &Env) -> Outcome {
     let opened = env.other.open(&sealed, &context()?).await;
     must_fail("another key", opened, &[ErrorKind::NoRecipient])?;
     // The record relabelled with the other key's name: now it is asked, and must refuse.
-    let (head, _) = Head::split(&sealed)?;
+    let (head, _) = Preamble::split(&sealed)?;
     let (provider, other) = (env.subject.provider(), env.other.provider());
     let Some(own) = head.header().recipients().first() else { return Ok(()) };
     let (_, theirs) = other.generate_data_key(context()?.key()).await?;

@@ -1,6 +1,6 @@
 //! Heads with something wrong.
 
-use bulla::{ErrorKind, Suite};
+use bulla::{ErrorKind, format::Suite};
 
 use crate::{
     case::{DAMAGED, Env, Failure, Outcome, check, context, must_fail},

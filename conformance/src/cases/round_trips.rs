@@ -3,8 +3,9 @@
 use std::{collections::HashSet, io, pin::Pin, sync::atomic::Ordering::SeqCst, task};
 
 use bulla::{
-    BatchItem, Context, EncryptionContext, ErrorKind, Head, Opener, Sealer, Suite, from_text,
-    to_text,
+    Context, EncryptionContext, ErrorKind, Opener, Sealer,
+    envelope::BatchItem,
+    format::{Preamble, Suite, from_text, to_text},
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
@@ -191,7 +192,7 @@ pub(super) async fn batches(env: &Env) -> Outcome {
         let context = Context::from_parts(key.clone(), item.clone())?;
         let opened = env.subject.open(&sealed, &context).await?;
         check!(&*opened == b"same", "an item came back changed");
-        let (head, _) = Head::split(&sealed)?;
+        let (head, _) = Preamble::split(&sealed)?;
         check!(head.header().is_data_key_shared(), "the header hides that its key is shared");
     }
     check!(sealer.seal_batch(&[], &key).await?.items.is_empty(), "an empty batch has results");
@@ -205,7 +206,7 @@ pub(super) async fn nothing_repeats(env: &Env) -> Outcome {
     let context = context()?;
     for _ in 0..4 {
         let sealed = env.subject.seal(Suite::default(), b"", &context).await?;
-        let (head, _) = Head::split(&sealed)?;
+        let (head, _) = Preamble::split(&sealed)?;
         for recipient in head.header().recipients() {
             check!(wraps.insert(recipient.blob.clone()), "a wrapped data key repeats");
             let key = env.subject.provider().unwrap_data_key(recipient, context.key()).await?;

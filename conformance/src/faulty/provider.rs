@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use bulla::{
     CryptoProvider, DataKey, DataKeys, Encrypt, EncryptionContext, Error, ErrorKind, KeyName,
     Plaintext, PublicKey, Result, Sign, Signature, SigningAlgorithm, SigningInput, Wrapped,
-    aead::{KeyUse, SoftwareKek},
-    provider::{Availability, Capabilities, Health, KeyInfo, UnwrapPolicy},
+    provider::{
+        self, Availability, Capabilities, Health, KeyInfo, KeyUse, SoftwareKek, UnwrapPolicy,
+    },
 };
 
 use super::Fault;
@@ -101,6 +102,15 @@ impl Encrypt for Faulty {
         }
         self.name(opened)
     }
+
+    async fn reencrypt(
+        &self,
+        sealed: &Wrapped,
+        from: &EncryptionContext,
+        to: &EncryptionContext,
+    ) -> Result<Wrapped> {
+        provider::decrypt_and_encrypt(self, sealed, from, to).await
+    }
 }
 
 #[async_trait]
@@ -163,6 +173,10 @@ impl CryptoProvider for Faulty {
     fn opens(&self, key: &KeyName) -> Option<UnwrapPolicy> {
         let asked = if self.has(Fault::TakesAnyKey) { &self.memory.name } else { key };
         self.memory.opens(asked)
+    }
+
+    fn is_sealing_key(&self, key: &KeyName) -> bool {
+        self.memory.is_sealing_key(key)
     }
 
     fn is_current(&self, wrapped: &Wrapped) -> bool {

@@ -1,7 +1,10 @@
 //! Faults in the way in which messages are opened.
 
 use async_trait::async_trait;
-use bulla::{Context, CryptoProvider, Error, ErrorKind, Head, Plaintext, Result, Suite};
+use bulla::{
+    Context, CryptoProvider, Error, ErrorKind, Plaintext, Result,
+    format::{Preamble, Suite},
+};
 use tokio::io::AsyncWriteExt;
 
 use super::Fault;
@@ -29,7 +32,7 @@ impl Sloppy {
     }
 
     fn set_aside(&self, sealed: &[u8]) {
-        if self.has(Fault::BelievesLengths) && Head::split(sealed).is_err() {
+        if self.has(Fault::BelievesLengths) && Preamble::split(sealed).is_err() {
             std::hint::black_box(vec![1_u8; 1 << 22]);
         }
     }

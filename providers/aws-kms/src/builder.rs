@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use aws_config::{BehaviorVersion, Region, SdkConfig, timeout::TimeoutConfig};
 use aws_sdk_kms::config::{Config, StalledStreamProtectionConfig, retry::RetryConfig};
 use bulla::{
-    AwsKmsUri, Error, ErrorKind, KeyUri, Operation, Result, SigningAlgorithm,
+    Error, ErrorKind, KeyUri, Operation, Result, SigningAlgorithm, key::AwsKmsUri,
     provider::Capabilities,
 };
 

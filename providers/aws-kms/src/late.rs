@@ -174,6 +174,10 @@ impl CryptoProvider for Late {
         self.expected.opens(key)
     }
 
+    fn is_sealing_key(&self, key: &KeyName) -> bool {
+        self.expected.is_sealing_key(key)
+    }
+
     fn is_current(&self, wrapped: &Wrapped) -> bool {
         self.expected.is_current(wrapped)
     }

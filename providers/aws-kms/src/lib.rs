@@ -16,7 +16,6 @@ mod seal;
 mod sign;
 mod signature;
 mod transmit;
-mod verify;
 
 pub use builder::AwsKmsBuilder;
 pub use provider::AwsKms;

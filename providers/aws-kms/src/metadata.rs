@@ -1,7 +1,7 @@
 //! What DescribeKey says of a key, and what can be done with it.
 
 use aws_sdk_kms::types::{KeyMetadata, KeySpec, KeyState as State, KeyUsageType};
-use bulla::{Error, ErrorKind, Result, SigningAlgorithm, provider::KeyState};
+use bulla::{Error, ErrorKind, Result, SigningAlgorithm, key::KeyState};
 
 use crate::arn::KeyArn;
 

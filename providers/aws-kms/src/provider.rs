@@ -11,7 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use bulla::{
-    CryptoProvider, Error, ErrorKind, KeyName, Operation, Result, WrapAlgorithm, Wrapped,
+    CryptoProvider, Error, ErrorKind, KeyName, Operation, Result, Wrapped,
+    key::WrapAlgorithm,
     provider::{Availability, Capabilities, Health, KeyInfo, UnwrapPolicy},
 };
 
@@ -103,11 +104,15 @@ impl CryptoProvider for AwsKms {
 
     /// KMS rotates key material behind one ARN and doesn't tell in the ciphertext: a wrap by the
     /// sealing key, or by a replica of it, is current.
+    fn is_sealing_key(&self, key: &KeyName) -> bool {
+        let opening = self.keys.opening(key);
+        opening
+            .zip(self.keys.sealing.as_ref())
+            .is_some_and(|(own, sealing)| Arc::ptr_eq(own, sealing))
+    }
+
     fn is_current(&self, wrapped: &Wrapped) -> bool {
-        let bound = self.keys.opening(&wrapped.key);
-        let sealing = self.keys.sealing.as_ref();
-        wrapped.version.is_none()
-            && bound.zip(sealing).is_some_and(|(bound, sealing)| Arc::ptr_eq(bound, sealing))
+        wrapped.version.is_none() && self.is_sealing_key(&wrapped.key)
     }
 
     fn availability(&self) -> Availability {

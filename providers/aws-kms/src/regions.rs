@@ -104,7 +104,7 @@ impl Region {
 
     async fn open(&self, policy: &Policy) -> Result<Resilient> {
         let label = Arc::clone(&self.prepared.label);
-        Resilient::open(label, policy.clone(), || async {
+        Resilient::connect(label, policy.clone(), || async {
             let opened = Arc::new(self.prepared.ask().await?);
             Ok(Arc::clone(self.opened.get_or_init(|| opened)) as SharedProvider)
         })

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bulla::{Error, ErrorKind, KeyUri, OpenScheme, Result, SharedProvider};
+use bulla::{Error, ErrorKind, KeyUri, Result, SharedProvider, registry::Connect};
 
 use crate::provider::AwsKms;
 
-/// Opens `awskms:` URIs for a [`Registry`](bulla::Registry), by the SDK's own configuration and
+/// Connects to `awskms:` URIs for a [`Registry`](bulla::Registry), by the SDK's own configuration and
 /// what the URI adds to it.
 ///
 /// ```
@@ -20,8 +20,8 @@ use crate::provider::AwsKms;
 pub struct AwsKmsScheme;
 
 #[async_trait]
-impl OpenScheme for AwsKmsScheme {
-    async fn open(&self, uri: &KeyUri, name: &str) -> Result<SharedProvider> {
+impl Connect for AwsKmsScheme {
+    async fn connect(&self, uri: &KeyUri, name: &str) -> Result<SharedProvider> {
         let KeyUri::AwsKms(uri) = uri else {
             return Err(Error::new(ErrorKind::InvalidInput, "this is no key of AWS KMS"));
         };

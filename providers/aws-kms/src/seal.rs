@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use bulla::{
-    DataKey, DataKeys, Encrypt, EncryptionContext, Error, ErrorKind, MAX_ENCODED_LEN, Operation,
-    Plaintext, Result, WrapAlgorithm, Wrapped,
-    aead::KeyUse,
-    provider::{Capabilities, ContextBinding},
+    DataKey, DataKeys, Encrypt, EncryptionContext, Error, ErrorKind, Operation, Plaintext, Result,
+    Wrapped,
+    key::WrapAlgorithm,
+    provider::{Capabilities, ContextBinding, KeyUse},
 };
 use zeroize::Zeroizing;
 
@@ -23,7 +23,7 @@ const MAX_CIPHERTEXT_LEN: usize = 6144;
 const MAX_WRAPPED_LEN: usize = 512;
 
 // KMS takes a context of 8,192 bytes: the core's limit and the library's own pair are within.
-const _: () = assert!(MAX_ENCODED_LEN + "bulla1:data-key".len() <= 8192);
+const _: () = assert!(EncryptionContext::MAX_ENCODED_LEN + "bulla1:data-key".len() <= 8192);
 
 pub(crate) fn capabilities() -> Capabilities {
     let mut capabilities = Capabilities::none();

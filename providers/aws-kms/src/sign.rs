@@ -13,7 +13,7 @@ use crate::{
     keys::Keys,
     metadata::{Pair, Purpose},
     provider::AwsKms,
-    signature, verify,
+    signature,
 };
 
 /// KMS rotates no asymmetric key, so each has one version for good.
@@ -36,7 +36,7 @@ impl AwsKms {
         signature: &Signature,
     ) -> Result<()> {
         self.verifying(key, input.algorithm())?;
-        verify::verify(&key.spki, input, signature.as_bytes())
+        bulla::signing::verify(key, input, signature)
             .map_err(|e| e.with_provider(self.label.as_ref()))
     }
 

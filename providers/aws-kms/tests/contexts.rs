@@ -70,7 +70,7 @@ async fn altered_payloads_do_not_decrypt() {
     let provider = provider(&url, &world::symmetric(&url).await).await;
     let acme = Context::from(context(&[("tenant", "acme")]));
     let sealed = provider.encrypt_direct(b"pin", &acme).await.unwrap();
-    let blob = bulla::DirectMessage::parse(&sealed).unwrap().wrapped().blob.len();
+    let blob = bulla::format::DirectMessage::parse(&sealed).unwrap().wrapped().blob.len();
     // Behind the key id in clear, as above.
     for at in sealed.len() - blob + 36..sealed.len() {
         let mut bad = sealed.clone();
@@ -152,7 +152,7 @@ async fn direct_mode_has_the_limits_of_kms() {
         assert!(error.message().contains("`seal`"), "{error}");
     }
     // The longest context that the core allows passes.
-    let long = context(&[("tenant", &"x".repeat(bulla::MAX_ENCODED_LEN - 12))]);
+    let long = context(&[("tenant", &"x".repeat(bulla::EncryptionContext::MAX_ENCODED_LEN - 12))]);
     let (_, wrapped) = provider.generate_data_key(&long).await.unwrap();
     provider.unwrap_data_key(&wrapped, &long).await.unwrap();
 }

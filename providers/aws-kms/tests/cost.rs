@@ -14,8 +14,8 @@ mod world;
 use std::sync::Arc;
 
 use bulla::{
-    BatchItem, CachePolicy, Context, CryptoProvider, CryptoProviderExt, EncryptionContext,
-    ErrorKind, Opener, Sealer,
+    Context, CryptoProvider, CryptoProviderExt, EncryptionContext, ErrorKind, Opener, Sealer,
+    envelope::{BatchItem, CachePolicy},
     resilience::{BreakerState, Resilient},
 };
 use bulla_testworld::{Counter, Ministack, Python};
@@ -82,7 +82,7 @@ async fn a_cache_takes_one_call_for_ten_thousand_values() {
     let provider: Arc<dyn CryptoProvider> = Arc::new(world.provider);
     let sealer = Sealer::builder().recipient(Arc::clone(&provider)).cache(CachePolicy::default());
     let sealer = sealer.build().unwrap();
-    let opener = Opener::new([provider]).with_cache(CachePolicy::default());
+    let opener = Opener::builder().provider(provider).cache(CachePolicy::default()).build();
     for n in 0..10_000 {
         let context = Context::new().with_key("tenant", "acme").unwrap();
         let context = context.with_item("row", n.to_string()).unwrap();

@@ -21,7 +21,7 @@ use std::{
 
 use bulla::{
     CryptoProvider, DataKeys, Encrypt, EncryptionContext, Error, ErrorKind, KeyName, Sign,
-    Signature, SigningAlgorithm, SigningInput, WrapAlgorithm, Wrapped,
+    Signature, SigningAlgorithm, SigningInput, Wrapped, key::WrapAlgorithm,
 };
 use bulla_aws_kms::{AwsKms, AwsKmsBuilder};
 use paper::{Answer, ONE, REQUEST_ID, client, described, error, ok};

@@ -19,9 +19,10 @@ use std::{
 
 use aws_sdk_kms::{Client, types::KeySpec};
 use bulla::{
-    CryptoProvider, CryptoProviderExt, DataKeys, ErrorKind, KeyName, KeyUri, OpenScheme, Sealer,
-    Sign, SigningAlgorithm, SigningInput,
-    provider::KeyState,
+    CryptoProvider, CryptoProviderExt, DataKeys, ErrorKind, KeyName, KeyUri, Sealer, Sign,
+    SigningAlgorithm, SigningInput,
+    key::KeyState,
+    registry::Connect,
     resilience::{Failover, Policy, Resilient},
 };
 use bulla_aws_kms::AwsKms;
@@ -99,7 +100,7 @@ async fn a_key_uri_opens() {
     let provider = builder(&world.url).uri(&uri).build().await.unwrap();
     assert_eq!(provider.capabilities().signing, [SigningAlgorithm::Es256]);
     let local: KeyUri = "local:x".parse().unwrap();
-    let error = bulla_aws_kms::AwsKmsScheme.open(&local, "x").await.unwrap_err();
+    let error = bulla_aws_kms::AwsKmsScheme.connect(&local, "x").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
@@ -261,7 +262,9 @@ async fn one_region_stands_in_for_the_other() {
     let during = both.seal(b"during", &context).await.unwrap();
     let name = both.sealing_key().unwrap();
     assert_eq!(name.id(), seals);
-    assert!(bulla::Head::split(&during).unwrap().0.header().recipients()[0].key == *name);
+    assert!(
+        bulla::format::Preamble::split(&during).unwrap().0.header().recipients()[0].key == *name
+    );
     let signature = both.sign(&pinned, &input).await.unwrap();
     // Two failures, and then the breaker is open: nobody waits for that region.
     let failed = counter.total();

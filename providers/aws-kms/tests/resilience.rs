@@ -161,7 +161,7 @@ async fn denied_is_not_tried_again() {
 /// The process is killed and stays dead: once the breaker is open, no request is made.
 #[tokio::test]
 async fn a_server_that_is_gone_is_left_alone() {
-    let policy = quick().max_attempts(2).breaker_threshold(3).open_for(Duration::from_secs(60));
+    let policy = quick().max_attempts(2).breaker_threshold(3).cool_down(Duration::from_secs(60));
     let Some(mut world) = World::new("- {service: none, reset: true}", policy).await else {
         return;
     };
@@ -185,8 +185,8 @@ async fn a_server_that_is_gone_is_left_alone() {
 /// It comes back: of a hundred callers one probes, and then all are served.
 #[tokio::test(flavor = "multi_thread")]
 async fn recovery_takes_one_probe() {
-    let open_for = Duration::from_millis(1500);
-    let policy = quick().max_attempts(1).breaker_threshold(3).open_for(open_for);
+    let cool_down = Duration::from_millis(1500);
+    let policy = quick().max_attempts(1).breaker_threshold(3).cool_down(cool_down);
     let Some(python) = Python::for_aws() else { return };
     let server = Ministack::start(&python, false);
     let counter = Counter::start(server.port());
@@ -208,7 +208,7 @@ async fn recovery_takes_one_probe() {
     assert_eq!(generate().await, Err(ErrorKind::CircuitOpen));
     assert_eq!(counter.total(), before);
 
-    tokio::time::sleep(open_for).await;
+    tokio::time::sleep(cool_down).await;
     let results = join_all((0..100).map(|_| generate())).await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
     assert_eq!(counter.total(), before + 1);

@@ -14,7 +14,7 @@ mod world;
 use aws_sdk_kms::types::KeySpec;
 use bulla::{
     CryptoProvider, Error, ErrorKind, PublicKey, Sign, Signature, SigningAlgorithm, SigningInput,
-    provider::KeyState,
+    key::KeyState,
 };
 use bulla_testworld::{Ministack, Python};
 use world::{REGION, builder, client};

@@ -48,6 +48,7 @@ mod pem;
 mod protect;
 mod provider;
 mod record;
+mod scheme;
 mod store;
 mod timestamp;
 
@@ -55,5 +56,6 @@ pub use key_type::KeyType;
 pub use passphrase::{Passphrase, Protection};
 pub use provider::{Local, LocalBuilder};
 pub use record::{ExportFormat, KeyRecord, VersionRecord};
+pub use scheme::LocalScheme;
 pub use store::Store;
 pub use timestamp::Timestamp;

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use bulla::{Error, ErrorKind, Result, aead::SoftwareKek};
+use bulla::{Error, ErrorKind, Result, provider::SoftwareKek};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 

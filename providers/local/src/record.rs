@@ -1,6 +1,6 @@
 //! What the store tells about a key.
 
-use bulla::provider::KeyState;
+use bulla::key::KeyState;
 
 use crate::{key_type::KeyType, timestamp::Timestamp};
 

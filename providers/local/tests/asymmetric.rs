@@ -18,7 +18,7 @@ use std::{
 use aws_lc_rs::signature::{self as lc, UnparsedPublicKey, VerificationAlgorithm};
 use bulla::{
     Context, CryptoProvider, CryptoProviderExt, ErrorKind, KeyVersion, Sign, SigningAlgorithm,
-    SigningInput, provider::ContextBinding, provider::KeyState,
+    SigningInput, key::KeyState, provider::ContextBinding,
 };
 use bulla_local::{ExportFormat, KeyType, Local, Passphrase, Protection, Store};
 use proptest::prelude::*;

@@ -8,7 +8,8 @@ use std::{fs, path::Path};
 
 use base64ct::{Base64, Encoding};
 use bulla::{
-    Encrypt, EncryptionContext, KeyName, KeyVersion, WrapAlgorithm, Wrapped, provider::KeyState,
+    Encrypt, EncryptionContext, KeyName, KeyVersion, Wrapped,
+    key::{KeyState, WrapAlgorithm},
 };
 use bulla_local::{ExportFormat, KeyType, Local, Passphrase, Store};
 use tempfile::TempDir;

@@ -6,8 +6,9 @@ use std::{sync::Arc, thread, time::Duration};
 
 use bulla::{
     Context, CryptoProvider, CryptoProviderExt, DataKeys, Encrypt, EncryptionContext, ErrorKind,
-    KeyName, KeyVersion, Operation, Sign, WrapAlgorithm, Wrapped,
-    provider::{Availability, ContextBinding, KeyState},
+    KeyName, KeyVersion, Operation, Sign, Wrapped,
+    key::{KeyState, WrapAlgorithm},
+    provider::{Availability, ContextBinding},
 };
 use bulla_local::{KeyType, Local, Passphrase, Protection, Store};
 use tempfile::TempDir;

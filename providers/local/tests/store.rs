@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use bulla::{ErrorKind, provider::KeyState};
+use bulla::{ErrorKind, key::KeyState};
 use bulla_local::{KeyType, Local, Passphrase, Protection, Store};
 use tempfile::TempDir;
 

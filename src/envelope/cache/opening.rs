@@ -11,9 +11,9 @@ use super::{
     table::{Kept, Table, landed},
 };
 use crate::{
-    aead::{Backend, Preferred},
-    envelope::header::Header,
+    crypto::{Backend, Preferred},
     error::Result,
+    format::Header,
     key::DataKey,
 };
 
@@ -52,7 +52,7 @@ impl OpeningCache {
 
     /// The data key of a message with this header; `unwrap` has the providers unwrap it.
     ///
-    /// The caller holds the header against the key, as `OpenedHeader::check` does. That is not done
+    /// The caller holds the header against the key, as `Opening::check` does. That is not done
     /// in the call that many may wait for, since the header of one of them may be forged, which is
     /// no reason for the others to fail.
     pub(in crate::envelope) async fn data_key(

@@ -14,7 +14,7 @@ const MOST_BYTES: u64 = 1 << 50;
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Limits on the use of one data key for many values, for [`SealerBuilder::cache`] and
-/// [`Opener::with_cache`].
+/// [`OpenerBuilder::cache`].
 ///
 /// A data key is dropped, and wiped when its last use ends, when it reaches its age, when it has
 /// sealed its messages or bytes, when it is evicted for another, or when the provider refuses
@@ -24,7 +24,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// sleeps.
 ///
 /// [`SealerBuilder::cache`]: crate::SealerBuilder::cache
-/// [`Opener::with_cache`]: crate::Opener::with_cache
+/// [`OpenerBuilder::cache`]: super::OpenerBuilder::cache
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachePolicy {
     pub(super) max_age: Duration,

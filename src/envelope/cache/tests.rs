@@ -9,11 +9,11 @@ use super::*;
 use crate::{
     context::{Context, EncryptionContext},
     envelope::{
-        BatchItem, Opener, Sealer, Suite, WritePolicy,
-        head::Head,
+        BatchItem, Opener, Sealer, WritePolicy,
         tests::{context, kind},
     },
     error::ErrorKind,
+    format::{Preamble, Suite},
     key::Wrapped,
     testing::Fake,
 };
@@ -33,24 +33,25 @@ fn row(n: usize) -> Context {
 }
 
 fn wraps(sealed: &[u8]) -> Vec<Wrapped> {
-    Head::split(sealed).unwrap().0.header.recipients
+    Preamble::split(sealed).unwrap().0.header.recipients
 }
 
 fn is_shared(sealed: &[u8]) -> bool {
-    Head::split(sealed).unwrap().0.header.is_data_key_shared()
+    Preamble::split(sealed).unwrap().0.header.is_data_key_shared()
 }
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_seals_are_one_call_and_open_each_in_its_own_place() {
     let fake = fake("a");
     let sealer = sealer(&fake, CachePolicy::default());
-    let opener = Opener::new([Arc::clone(&fake)]).with_cache(CachePolicy::default());
+    let opener =
+        Opener::builder().provider(Arc::clone(&fake)).cache(CachePolicy::default()).build();
     let mut salts = HashSet::new();
     let mut before = None;
     for n in 0..10_000 {
         let sealed = sealer.seal(b"value", &row(n)).await.unwrap();
         assert!(is_shared(&sealed), "the header says that the data key serves others");
-        assert!(salts.insert(Head::split(&sealed).unwrap().0.salt.0));
+        assert!(salts.insert(Preamble::split(&sealed).unwrap().0.salt.0));
         if n % 1000 == 0 {
             assert_eq!(&*opener.open(&sealed, &row(n)).await.unwrap(), b"value");
             assert_eq!(kind(opener.open(&sealed, &row(n + 1)).await), ErrorKind::NotAuthentic);
@@ -79,7 +80,8 @@ async fn a_hundred_misses_at_once_are_one_call() {
     assert_eq!(fake.calls().0, 1);
     assert_eq!(sealer.cache_stats().unwrap().misses, 100);
 
-    let opener = Opener::new([Arc::clone(&fake)]).with_cache(CachePolicy::default());
+    let opener =
+        Opener::builder().provider(Arc::clone(&fake)).cache(CachePolicy::default()).build();
     let opened = join_all(sealed.iter().enumerate().map(|(n, sealed)| {
         let opener = opener.clone();
         async move { opener.open(sealed, &row(n)).await }
@@ -107,10 +109,11 @@ async fn one_forged_header_fails_nobody_who_waits_for_the_same_call() {
     let sealer = sealer(&fake, CachePolicy::default());
     let good = sealer.seal(b"v", &context()).await.unwrap();
     let mut forged = good.clone();
-    let tag = Head::split(&good).unwrap().0.header.as_bytes().len() - 1;
+    let tag = Preamble::split(&good).unwrap().0.header.as_bytes().len() - 1;
     forged[tag] ^= 1;
     *fake.takes.lock().unwrap() = Duration::from_millis(80);
-    let opener = Opener::new([Arc::clone(&fake)]).with_cache(CachePolicy::default());
+    let opener =
+        Opener::builder().provider(Arc::clone(&fake)).cache(CachePolicy::default()).build();
     let context = context();
     let (first, second) =
         tokio::join!(opener.open(&forged, &context), opener.open(&good, &context));
@@ -178,9 +181,9 @@ async fn nothing_is_shared_beyond_a_cohort() {
     }
     // What opens with one provider is not known to an opener without it.
     let sealed = one.seal(b"v", &context()).await.unwrap();
-    let opener = Opener::new([a]).with_cache(CachePolicy::default());
+    let opener = Opener::builder().provider(a).cache(CachePolicy::default()).build();
     opener.open(&sealed, &context()).await.unwrap();
-    let stranger = Opener::new([b]).with_cache(CachePolicy::default());
+    let stranger = Opener::builder().provider(b).cache(CachePolicy::default()).build();
     assert_eq!(kind(stranger.open(&sealed, &context()).await), ErrorKind::NoRecipient);
 }
 
@@ -232,7 +235,8 @@ async fn a_batch_takes_as_much_as_it_has() {
 async fn age_is_hard_while_the_kms_is_down() {
     let fake = fake("a");
     let sealer = sealer(&fake, CachePolicy::default());
-    let opener = Opener::new([Arc::clone(&fake)]).with_cache(CachePolicy::default());
+    let opener =
+        Opener::builder().provider(Arc::clone(&fake)).cache(CachePolicy::default()).build();
     let sealed = sealer.seal(b"v", &row(0)).await.unwrap();
     opener.open(&sealed, &row(0)).await.unwrap();
     fake.fail(ErrorKind::Unavailable);
@@ -254,7 +258,7 @@ async fn age_is_hard_while_the_kms_is_down() {
 async fn stale_reads_have_their_own_cap_and_end_when_the_kms_refuses() {
     let fake = fake("a");
     let policy = CachePolicy::builder().stale_reads(10 * MINUTE).build().unwrap();
-    let opener = Opener::new([Arc::clone(&fake)]).with_cache(policy);
+    let opener = Opener::builder().provider(Arc::clone(&fake)).cache(policy).build();
     let sealer = sealer(&fake, policy);
     let sealed = sealer.seal(b"v", &context()).await.unwrap();
     opener.open(&sealed, &context()).await.unwrap();
@@ -299,7 +303,8 @@ async fn a_busy_writer_never_waits_again() {
 async fn keys_are_dropped_when_their_time_is_up_and_not_when_somebody_asks() {
     let fake = fake("a");
     let sealer = sealer(&fake, CachePolicy::default());
-    let opener = Opener::new([Arc::clone(&fake)]).with_cache(CachePolicy::default());
+    let opener =
+        Opener::builder().provider(Arc::clone(&fake)).cache(CachePolicy::default()).build();
     let held = || (sealer.cache_stats().unwrap().held, opener.cache_stats().unwrap().held);
     for n in 0..3 {
         let context = Context::new().with_key("n", n.to_string()).unwrap();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    CryptoProvider as _, DirectMessage, Encrypt as _, Operation, envelope::BatchItem,
+    CryptoProvider as _, Encrypt as _, Operation, envelope::BatchItem, format::DirectMessage,
     provider::UnwrapPolicy,
 };
 
@@ -29,7 +29,7 @@ async fn a_batch_costs_one_call_and_each_item_opens_alone() {
     assert_eq!(fake.calls(), (1, 0, 0));
     for (n, sealed) in sealed.iter().enumerate() {
         let sealed = sealed.as_ref().unwrap();
-        let (head, _) = Head::split(sealed).unwrap();
+        let (head, _) = Preamble::split(sealed).unwrap();
         assert!(head.header().is_data_key_shared());
         let context = Context::from_parts(tenant(), row(n)).unwrap();
         assert_eq!(&*fake.open(sealed, &context).await.unwrap(), values[n]);
@@ -216,7 +216,7 @@ async fn debug_output_shows_neither_plaintext_nor_values() {
     let batch = format!("{:?}", BatchItem { plaintext: b"4111", item_context: &item });
     assert!(!batch.contains("52") && !batch.contains("4111"), "{batch}");
     let sealed = fake.seal(b"x", &context()).await.unwrap();
-    let (head, _) = Head::split(&sealed).unwrap();
+    let (head, _) = Preamble::split(&sealed).unwrap();
     let text = format!("{head:?}");
     assert!(text.contains("tenant") && !text.contains("acme"), "{text}");
     assert!(!text.contains("97, 99, 109, 101"), "{text}");

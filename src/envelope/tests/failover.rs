@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    CryptoProvider, Hedge, Rewrap, WritePolicy,
+    CryptoProvider,
+    envelope::{Hedge, Rewrap, WritePolicy},
     provider::Availability,
     resilience::{Policy, Resilient},
 };
@@ -52,10 +53,10 @@ async fn at_least_two_of_three() {
         let plan = Rewrap::new().add_recipient(back);
         let repaired = Opener::new(&fakes).rewrap_value(&sealed, &plan).await.unwrap();
         assert_eq!(&*back.open(&repaired, &context()).await.unwrap(), b"x");
-        assert!(sealer.is_current(Head::split(&repaired).unwrap().0.header()));
+        assert!(sealer.is_current(Preamble::split(&repaired).unwrap().0.header()));
 
-        let begun = sealer.begin(&context()).await.unwrap();
-        assert!(begun.missing().is_empty());
+        let (_, missing) = sealer.begin_and_report(&context()).await.unwrap();
+        assert!(missing.is_empty());
     }
 }
 
@@ -101,7 +102,7 @@ fn slow(fake: &Fake, ms: u64) {
 async fn a_hedge_asks_the_second_when_the_first_is_late() {
     let fakes = three();
     let sealed = sealer(&fakes, WritePolicy::All).seal(b"x", &context()).await.unwrap();
-    let opener = Opener::new(&fakes).with_hedging(Hedge::default());
+    let opener = Opener::builder().providers(&fakes).hedge(Hedge::default()).build();
     fakes.iter().for_each(|fake| slow(fake, 20));
     for _ in 0..40 {
         opener.open(&sealed, &context()).await.unwrap();
@@ -126,7 +127,8 @@ async fn a_hedge_asks_the_second_when_the_first_is_late() {
 async fn a_hedge_falls_through_and_stops_as_ever() {
     let fakes = three();
     let sealed = sealer(&fakes, WritePolicy::All).seal(b"x", &context()).await.unwrap();
-    let opener = Opener::new(&fakes).with_hedging(Hedge::new(100, Duration::ZERO).unwrap());
+    let opener =
+        Opener::builder().providers(&fakes).hedge(Hedge::new(100, Duration::ZERO).unwrap()).build();
     fakes.iter().for_each(|fake| slow(fake, 20));
     for _ in 0..30 {
         opener.open(&sealed, &context()).await.unwrap();

@@ -48,7 +48,7 @@ impl Forge {
         let len = u16::try_from(header.len() + 32).unwrap();
         header[8..10].copy_from_slice(&len.to_be_bytes());
         let tag = derive::header_tag(data_key, &header, &salt, &commitment).unwrap();
-        let mut chunks = crate::stream::chunk::ChunkSealer::new(suite, keys);
+        let mut chunks = crate::format::chunk::ChunkSealer::new(suite, keys);
         let mut body = vec![0; 21];
         chunks.seal(b"hello", &mut body).unwrap();
         [&header[..], &tag, &salt.0, &commitment, &body].concat()

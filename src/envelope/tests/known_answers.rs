@@ -22,7 +22,7 @@ fn recipient() -> Wrapped {
 fn hello(suite: Suite) -> Vec<u8> {
     let context = Context::new().with_key("tenant", "acme").unwrap().with_item("row", "7").unwrap();
     let message = Message { suite, shared: false, padded: None };
-    let SealedHeader { mut bytes, mut chunks, .. } =
+    let Sealing { mut bytes, mut chunks, .. } =
         message.begin_with_salt(&data_key(), vec![recipient()], &context, salt()).unwrap();
     assert_eq!(bytes.len(), 136 + 56);
     let start = bytes.len();
@@ -70,7 +70,7 @@ fn chunk_numbers_around_two_to_the_32() {
     ] {
         for (index, answer) in ((1u64 << 32) - 1..).zip(answers) {
             let message = Message { suite, shared: false, padded: None };
-            let SealedHeader { mut chunks, .. } =
+            let Sealing { mut chunks, .. } =
                 message.begin_with_salt(&data_key(), vec![recipient()], &context, salt()).unwrap();
             chunks.skip_to(index);
             let mut out = [0; 21];

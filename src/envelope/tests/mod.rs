@@ -2,22 +2,19 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "small numbers of test data")]
 
-use super::{
-    derive::{self, BodyKeys, Salt},
-    head::Head,
-    header::Header,
-    message::{Message, SealedHeader},
-    opener::Opener,
-    sealer::Sealer,
-    suite::Suite,
-};
+use super::{opener::Opener, sealer::Sealer};
 use crate::{
     CryptoProviderExt as _, DataKeys as _,
-    aead::{Backend, Preferred},
     context::{Context, EncryptionContext},
+    crypto::{Backend, Preferred},
     error::{Error, ErrorKind, Result},
+    format::{
+        Header, Message, Preamble, Sealing, Suite,
+        chunk::ChunkOpener,
+        derive::{self, BodyKeys, Salt},
+    },
     key::{DataKey, KeyName, KeyVersion, Plaintext, WrapAlgorithm, Wrapped},
-    stream::{Decryptor, chunk::ChunkOpener},
+    stream::Decryptor,
     testing::Fake,
 };
 
@@ -46,7 +43,7 @@ pub(crate) fn with_salt(
     recipients: Vec<Wrapped>,
     context: &Context,
     salt: [u8; 24],
-) -> SealedHeader {
+) -> Sealing {
     let message = Message { suite, shared: false, padded: Some(1024) };
     message.begin_with_salt(data_key, recipients, context, Salt(salt)).unwrap()
 }

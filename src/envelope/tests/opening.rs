@@ -1,10 +1,7 @@
 //! Opening: contexts, keys, recipients, and every byte.
 
 use super::*;
-use crate::{
-    aead::{KeyUse, SoftwareKek},
-    provider::{Availability, Disabled},
-};
+use crate::provider::{Availability, Disabled, KeyUse, SoftwareKek};
 
 #[tokio::test]
 async fn every_byte_counts_and_so_does_every_length() {
@@ -170,7 +167,7 @@ async fn recipients_with_different_data_keys_stop() {
     let sealer = Sealer::builder().recipient(&a).recipient(&b).build().unwrap();
     let sealed = sealer.seal(b"hello", &context()).await.unwrap();
     // An insider replaces a's wrap with one of another data key. b's is good, and still: stop.
-    let (head, _) = Head::split(&sealed).unwrap();
+    let (head, _) = Preamble::split(&sealed).unwrap();
     let other = a.wrap_data_key(&DataKey::generate().unwrap(), context().key()).await.unwrap();
     let old = &head.header().recipients()[0].blob;
     let at = sealed.windows(old.len()).position(|w| w == old).unwrap();
@@ -211,7 +208,7 @@ async fn a_wrap_that_anybody_could_make_is_refused_unless_accepted() {
 async fn data_keys_of_other_lengths_fail() {
     let fake = Fake::new("a");
     let sealed = fake.seal(b"hello", &context()).await.unwrap();
-    let (head, _) = Head::split(&sealed).unwrap();
+    let (head, _) = Preamble::split(&sealed).unwrap();
     let mut wrapped = head.header().recipients()[0].clone();
     let kek = SoftwareKek::from_bytes(&[b'a'; 32]);
     for len in [31, 33, 64] {

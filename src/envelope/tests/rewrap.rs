@@ -1,7 +1,7 @@
 //! Rewrap and renewal.
 
 use super::*;
-use crate::envelope::{BatchItem, Renewal, Rewrap, reencrypt};
+use crate::envelope::{BatchItem, Renewal, Rewrap};
 
 #[tokio::test]
 async fn recipients_come_and_go_and_the_body_stays() {
@@ -32,13 +32,13 @@ async fn a_padded_header_is_rewritten_in_place_while_it_fits() {
     let fakes: Vec<_> = ["a", "b", "c", "d", "e", "f", "g", "h"].map(Fake::new).into();
     let sealer = Sealer::builder().recipient(&fakes[0]).header_len(250).build().unwrap();
     let begun = sealer.begin(&context()).await.unwrap();
-    let (head, _) = Head::split(&begun.bytes).unwrap();
+    let (head, _) = Preamble::split(&begun.bytes).unwrap();
     let opener = Opener::new(&fakes);
     let one = Rewrap::new().add_recipient(&fakes[1]);
     let wider = opener.rewrap(&head, &one).await.unwrap();
     assert!(!wider.fits_in_place());
     assert_eq!(wider.header().as_bytes().len(), 1024);
-    let (head, _) = Head::split(&wider.as_bytes()).unwrap();
+    let (head, _) = Preamble::split(&wider.as_bytes()).unwrap();
     let more = fakes.iter().fold(Rewrap::new(), |plan, fake| plan.add_recipient(fake));
     let full = opener.rewrap(&head, &more).await.unwrap();
     assert!(full.fits_in_place());
@@ -127,7 +127,7 @@ async fn renewal_converges_and_never_costs_the_plaintext() {
     assert_eq!(&*plain, b"hello");
     assert!(matches!(renewal, Renewal::UpToDate));
 
-    let again = reencrypt(&opener, &sealer, &sealed, &context()).await.unwrap();
+    let again = opener.reseal(&sealed, &context(), &sealer).await.unwrap();
     assert_eq!(&*new.open(&again, &context()).await.unwrap(), b"hello");
     assert_eq!(kind(old.open(&again, &context()).await), ErrorKind::NoRecipient);
 }
@@ -140,7 +140,7 @@ async fn renewal_stores_what_was_stored_and_no_more() {
     let sealed = old.seal(b"x", &context()).await.unwrap();
     // To open, the split does not matter, and this caller gives all pairs as key context.
     let flat = Context::new().with_key("tenant", "acme").unwrap().with_key("row", "7").unwrap();
-    let renewed = reencrypt(&opener, &sealer, &sealed, &flat).await.unwrap();
+    let renewed = opener.reseal(&sealed, &flat, &sealer).await.unwrap();
     let stored = std::sync::Mutex::new(Vec::new());
     let write = |bytes| {
         *stored.lock().unwrap() = bytes;
@@ -149,7 +149,7 @@ async fn renewal_stores_what_was_stored_and_no_more() {
     let (_, renewal) = opener.open_and_renew(&sealed, &flat, &sealer, write).await.unwrap();
     assert!(matches!(renewal, Renewal::Renewed));
     for bytes in [renewed, stored.into_inner().unwrap()] {
-        let (head, _) = Head::split(&bytes).unwrap();
+        let (head, _) = Preamble::split(&bytes).unwrap();
         assert_eq!(head.header().stored_context(), context().key());
         assert_eq!(&*new.open(&bytes, &context()).await.unwrap(), b"x");
     }

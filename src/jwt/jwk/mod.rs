@@ -10,9 +10,9 @@ use std::{fmt, sync::Arc};
 pub use set::{JwkSet, MAX_SET_KEYS, MAX_SET_LEN};
 
 use crate::{
+    crypto::{Public, Signed, SigningAlgorithm, Verifying, der},
     error::{Error, Result},
-    signing::{PublicKey, SigningAlgorithm},
-    verify::{Public, Verifying, der},
+    signing::PublicKey,
 };
 
 /// A public key: RSA of 2,048 to 8,192 bits, P-256, P-384, P-521 or Ed25519.
@@ -130,7 +130,7 @@ impl Jwk {
         message: &[u8],
         signature: &[u8],
     ) -> Result<()> {
-        self.0.key.verify(algorithm, message, signature)
+        self.0.key.verify(algorithm, Signed::Message(message), signature)
     }
 
     fn public(&self) -> &Public {

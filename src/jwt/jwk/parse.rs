@@ -4,10 +4,10 @@ use serde::Deserialize;
 
 use super::Jwk;
 use crate::{
+    crypto::SigningAlgorithm,
+    crypto::{Curve, Public},
     error::{Error, ErrorKind, Result},
     jwt::{compact, header, strict},
-    signing::SigningAlgorithm,
-    verify::{Curve, Public},
 };
 
 /// Bytes of one JWK. RSA with 8,192 bits takes 1.5 KB; certificates may be with it.

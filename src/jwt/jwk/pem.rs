@@ -4,8 +4,8 @@ use pem_rfc7468::{Decoder, LineEnding};
 
 use super::{Jwk, parse::MAX_LEN};
 use crate::{
+    crypto::{Public, der},
     error::{Error, ErrorKind, Result},
-    verify::{Public, der},
 };
 
 const PUBLIC_KEY: &str = "PUBLIC KEY";

@@ -4,9 +4,8 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::Jwk;
 use crate::{
-    aead::{self, Backend as _},
+    crypto::{Backend as _, Preferred, Public},
     jwt::compact,
-    verify::Public,
 };
 
 impl Jwk {
@@ -21,7 +20,7 @@ impl Jwk {
     /// The SHA-256 thumbprint of RFC 7638, in base64url: 43 characters.
     #[must_use]
     pub fn thumbprint(&self) -> String {
-        compact::encode(aead::Preferred::sha256(&[self.required_members().as_bytes()]))
+        compact::encode(Preferred::sha256(&[self.required_members().as_bytes()]))
     }
 
     /// The members that RFC 7638, section 3.2 (and RFC 8037, section 2) requires, in order. None

@@ -15,11 +15,7 @@ use self::{
     snapshot::Snapshot,
 };
 use super::{JwkSet, KeySource};
-use crate::{
-    error::Result,
-    provider::Sign,
-    signing::{PublicKey, SigningAlgorithm},
-};
+use crate::{crypto::SigningAlgorithm, error::Result, provider::Sign, signing::PublicKey};
 
 /// Versions are rotated in days and disabled in an emergency, for which there is `invalidate`.
 const DEFAULT_TTL: Duration = Duration::from_secs(3600);

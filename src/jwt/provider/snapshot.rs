@@ -2,10 +2,11 @@
 
 use super::Options;
 use crate::{
+    crypto::SigningAlgorithm,
     error::{Error, ErrorKind, Result},
     jwt::{Jwk, JwkSet},
-    provider::KeyState,
-    signing::{PublicKey, SigningAlgorithm},
+    key::KeyState,
+    signing::PublicKey,
 };
 
 pub(super) struct Snapshot {

@@ -73,7 +73,7 @@ async fn an_answer_to_an_older_question_is_not_kept() {
     let (keys, verifier, token) = (keys(&fake), verifier(), token(&fake).await);
     let mut first = Box::pin(verifier.verify::<Value>(&token, &*keys));
     assert!(first.as_mut().now_or_never().is_none());
-    fake.set_state(0, crate::provider::KeyState::Disabled);
+    fake.set_state(0, crate::key::KeyState::Disabled);
     keys.invalidate();
     first.await.unwrap(); // it asked before
     let second = verifier.verify::<Value>(&token, &*keys).await;
@@ -180,13 +180,13 @@ async fn a_source_never_speaks_of_the_token() {
 async fn a_version_that_comes_back_signs() {
     let fake = Arc::new(Fake::new(1));
     let signer = Signer::new(keys(&fake));
-    fake.set_state(0, crate::provider::KeyState::Disabled);
+    fake.set_state(0, crate::key::KeyState::Disabled);
     for _ in 0..10 {
         let error = signer.sign(&claims()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
     assert_eq!(fake.fetches(), 2);
-    fake.set_state(0, crate::provider::KeyState::Active);
+    fake.set_state(0, crate::key::KeyState::Active);
     advance(Duration::from_secs(30)).await;
     signer.sign(&claims()).await.unwrap();
 }
@@ -198,7 +198,7 @@ async fn many_at_once_find_the_new_version() {
     let signer = Signer::new(keys(&fake));
     signer.sign(&claims()).await.unwrap();
     fake.rotate();
-    fake.set_state(0, crate::provider::KeyState::Disabled);
+    fake.set_state(0, crate::key::KeyState::Disabled);
     fake.take(Duration::from_secs(1));
     let claims = claims();
     let all = join_all((0..50).map(|_| signer.sign(&claims))).await;

@@ -11,11 +11,11 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
+    PublicKey, Sign, Signature, SigningInput,
+    crypto::SigningAlgorithm,
     error::{Error, ErrorKind, Result},
     jwt::Jwk,
-    key::{KeyName, KeyVersion},
-    provider::{KeyState, Sign},
-    signing::{PublicKey, Signature, SigningAlgorithm, SigningInput},
+    key::{KeyName, KeyState, KeyVersion},
 };
 
 #[derive(Debug)]

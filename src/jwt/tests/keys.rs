@@ -1,7 +1,7 @@
 //! Keys and sets of keys.
 
 use super::*;
-use crate::signing::SigningAlgorithm;
+use crate::crypto::SigningAlgorithm;
 
 const EC: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
 

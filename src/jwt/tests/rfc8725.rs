@@ -2,7 +2,7 @@
 //! documentation names these tests.
 
 use super::*;
-use crate::signing::SigningAlgorithm;
+use crate::crypto::SigningAlgorithm;
 
 /// 3.1: the algorithm is the key's, and the token's must be the same.
 #[test]

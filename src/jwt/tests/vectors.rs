@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::*;
-use crate::signing::SigningAlgorithm::*;
+use crate::crypto::SigningAlgorithm::*;
 
 #[derive(Deserialize)]
 struct Document {

@@ -1,7 +1,7 @@
 //! Wycheproof's vectors for JSON Web Signatures and JSON Web Keys; every exception is argued.
 
 use super::*;
-use crate::signing::SigningAlgorithm::*;
+use crate::crypto::SigningAlgorithm::*;
 
 const SIGNATURES: &str =
     include_str!("../../../tests/vectors/wycheproof/json_web_signature_test.json");

@@ -8,8 +8,8 @@ use std::{
 
 use super::{super::DEFAULT_MAX_LEN, Clock, Rules, Verifier};
 use crate::{
+    crypto::SigningAlgorithm,
     error::{Error, Result},
-    signing::SigningAlgorithm,
 };
 
 /// Hosts that keep time by NTP differ by less than a second; ten cover one that has just woken up,

@@ -13,8 +13,8 @@ use super::{
     header::Header, registered::Registered, verified::Verified,
 };
 use crate::{
+    crypto::SigningAlgorithm,
     error::{Error, ErrorKind, Result},
-    signing::SigningAlgorithm,
 };
 
 /// Of a token that names no key, how many keys are tried at most.

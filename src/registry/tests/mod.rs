@@ -1,13 +1,19 @@
 use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
+use async_trait::async_trait;
+
 use super::*;
 use crate::{
-    Context, Opener, Sealer,
+    Context, Error, ErrorKind, KeyName, KeyUri, Opener, Result, Sealer,
     envelope::tests::{context, kind},
     provider::Disabled,
+    resilience::Policy,
     testing::Fake,
 };
 
@@ -61,18 +67,18 @@ async fn routes_by_what_a_header_names_two_of_one_scheme_included() {
 async fn schemes_are_those_that_the_application_gave() {
     struct Local;
     #[async_trait]
-    impl OpenScheme for Local {
-        async fn open(&self, uri: &KeyUri, name: &str) -> Result<SharedProvider> {
+    impl Connect for Local {
+        async fn connect(&self, uri: &KeyUri, name: &str) -> Result<SharedProvider> {
             assert_eq!(uri.to_string(), "local:dev");
             Ok(fake(name))
         }
     }
     let registry = Registry::builder().scheme("local", Arc::new(Local)).build();
     let uri: KeyUri = "local:dev".parse().unwrap();
-    assert_eq!(registry.open("app", &uri).await.unwrap().label(), "app");
-    assert_eq!(kind_of(registry.open("app", &uri).await), ErrorKind::AlreadyExists);
+    assert_eq!(registry.connect("app", &uri).await.unwrap().label(), "app");
+    assert_eq!(kind_of(registry.connect("app", &uri).await), ErrorKind::AlreadyExists);
     let vault: KeyUri = "hashivault://app".parse().unwrap();
-    let error = registry.open("vault", &vault).await.unwrap_err();
+    let error = registry.connect("vault", &vault).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.message().contains("hashivault") && error.message().contains("local"));
 }
@@ -91,8 +97,8 @@ impl Late {
 }
 
 #[async_trait]
-impl OpenScheme for Late {
-    async fn open(&self, _: &KeyUri, name: &str) -> Result<SharedProvider> {
+impl Connect for Late {
+    async fn connect(&self, _: &KeyUri, name: &str) -> Result<SharedProvider> {
         let before = self.asked.fetch_add(1, SeqCst);
         if self.local {
             tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -104,7 +110,7 @@ impl OpenScheme for Late {
         }
     }
 
-    fn opens_locally(&self) -> bool {
+    fn connects_locally(&self) -> bool {
         self.local
     }
 }
@@ -113,7 +119,7 @@ async fn open_late(late: &Arc<Late>) -> Result<(Registry, SharedProvider)> {
     let policy = Policy::builder().breaker_threshold(1).jitter_seed(1).build()?;
     let scheme = Arc::<Late>::clone(late);
     let registry = Registry::builder().scheme("local", scheme).policy(policy).build();
-    let opened = registry.open("app", &"local:dev".parse()?).await;
+    let opened = registry.connect("app", &"local:dev".parse()?).await;
     assert_eq!(opened.is_ok(), registry.get("app").is_ok());
     opened.map(|opened| (registry, opened))
 }

@@ -2,8 +2,8 @@
 
 use super::{super::Failover, *};
 use crate::{
-    Context, CryptoProvider, CryptoProviderExt, DataKeys, DirectMessage, EncryptionContext, Sealer,
-    provider::Availability, testing::Fake,
+    Context, CryptoProvider, CryptoProviderExt, DataKeys, EncryptionContext, Sealer,
+    format::DirectMessage, provider::Availability, testing::Fake,
 };
 
 struct World {
@@ -25,7 +25,7 @@ impl World {
     fn new() -> Self {
         let (east, west) = pair();
         let members = [&east, &west].map(|fake| -> Arc<dyn CryptoProvider> {
-            let policy = brittle().open_for(secs(30)).build().unwrap();
+            let policy = brittle().cool_down(secs(30)).build().unwrap();
             Arc::new(Resilient::new(Arc::clone(fake) as _, policy))
         });
         let both = Failover::new("both", members).unwrap();

@@ -13,10 +13,11 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
+use crate::key::KeyState;
 use crate::{
     EncryptionContext, Error, ErrorKind, KeyName, KeyVersion, Operation, Plaintext, PublicKey,
-    Result, Signature, SigningAlgorithm, SigningInput, WrapAlgorithm, Wrapped,
-    key::DataKey,
+    Result, Signature, SigningAlgorithm, SigningInput, Wrapped,
+    key::{DataKey, WrapAlgorithm},
     provider::*,
     resilience::{BreakerState, Resilient},
 };
@@ -300,6 +301,10 @@ impl CryptoProvider for Fake {
             authenticates: true,
             accept_public_key_wraps: false,
         })
+    }
+
+    fn is_sealing_key(&self, key: &KeyName) -> bool {
+        *key == self.name
     }
 
     fn is_current(&self, wrapped: &Wrapped) -> bool {

@@ -13,7 +13,7 @@ fn the_default_is_valid_and_what_the_documentation_says() {
     assert_eq!((policy.attempt_timeout, policy.deadline), (secs(5), secs(15)));
     assert_eq!((policy.backoff_base, policy.backoff_cap), (ms(100), secs(5)));
     assert_eq!((policy.retry_percent, policy.retry_reserve), (20, 10));
-    assert_eq!((policy.max_attempts, policy.breaker_threshold, policy.open_for), (4, 5, secs(30)));
+    assert_eq!((policy.max_attempts, policy.breaker_threshold, policy.cool_down), (4, 5, secs(30)));
 }
 
 #[test]
@@ -38,8 +38,8 @@ fn durations_are_neither_zero_nor_over_a_day() {
         ),
         (
             "time the breaker stays open",
-            Policy::builder().open_for(zero),
-            Policy::builder().open_for(Duration::MAX),
+            Policy::builder().cool_down(zero),
+            Policy::builder().cool_down(Duration::MAX),
         ),
     ] {
         assert!(refused(zero).contains(&format!("the {name} is 0ns")), "{name}");
@@ -67,7 +67,7 @@ fn the_edges_are_allowed() {
         .attempt_timeout(day)
         .deadline(day)
         .backoff(day, day)
-        .open_for(day)
+        .cool_down(day)
         .max_attempts(10)
         .breaker_threshold(u32::MAX)
         .retry_budget(100, u32::MAX)
@@ -78,7 +78,7 @@ fn the_edges_are_allowed() {
         .attempt_timeout(tick)
         .deadline(tick)
         .backoff(tick, tick)
-        .open_for(tick)
+        .cool_down(tick)
         .max_attempts(1)
         .breaker_threshold(1)
         .retry_budget(0, 0)

@@ -88,7 +88,7 @@ fn random_policy(rng: &mut Rng) -> Policy {
         .backoff(ms(base), ms(base + rng.u64(0..=5_000)))
         .retry_budget(rng.u32(0..=50), rng.u32(0..=10))
         .breaker_threshold(rng.u32(1..=6))
-        .open_for(ms(rng.u64(2_000..=40_000)))
+        .cool_down(ms(rng.u64(2_000..=40_000)))
         .jitter_seed(rng.u64(..))
         .build()
         .unwrap()
@@ -179,7 +179,7 @@ impl World {
                     results.refused += 1;
                     assert_eq!((took, self.fake.total()), (Duration::ZERO, asked));
                     let wait = error.retry_after().unwrap();
-                    assert!(wait <= self.policy.open_for.max(self.policy.attempt_timeout));
+                    assert!(wait <= self.policy.cool_down.max(self.policy.attempt_timeout));
                 }
                 ErrorKind::Unavailable | ErrorKind::Throttled | ErrorKind::Timeout => {
                     results.down += 1;

@@ -7,8 +7,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 use crate::{
-    Error, KeyName, Operation,
-    provider::{Availability, CryptoProvider, KeyInfo, KeyState},
+    CryptoProvider, Error, KeyName, Operation,
+    key::KeyState,
+    provider::{Availability, KeyInfo},
     resilience::BreakerState,
 };
 
@@ -104,7 +105,7 @@ async fn one_probe_of_one_attempt_among_a_hundred_callers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_probe_among_threads_too() {
     let fake = Fake::new();
-    let wrapper = wrap(&fake, brittle().breaker_threshold(1).open_for(ms(1)));
+    let wrapper = wrap(&fake, brittle().breaker_threshold(1).cool_down(ms(1)));
     fake.then([Step::Fail(ErrorKind::Unavailable)]);
     fake.always(Step::Slow(ms(300)));
     fake::call(&*wrapper, Operation::Encrypt).await.unwrap_err();

@@ -1,10 +1,12 @@
 //! Runs of chunks: the unit of work that a thread takes.
 
 use crate::{
-    aead::TAG_LEN,
-    envelope::Suite,
+    crypto::TAG_LEN,
     error::{Error, Result},
-    stream::chunk::{ChunkOpener, ChunkSealer, SealRun},
+    format::{
+        Suite,
+        chunk::{ChunkOpener, ChunkSealer, SealRun},
+    },
 };
 
 /// The bytes of plaintext in a run: 512 KiB, 8 chunks of suite 1 or 32 of suite 2. Longer ones don't
@@ -40,8 +42,8 @@ pub trait Run: Send + 'static {
 
 mod sealed {
     pub trait Sealed {}
-    impl Sealed for super::Sealing {}
-    impl Sealed for super::Opening {}
+    impl Sealed for super::SealingHalf {}
+    impl Sealed for super::OpeningHalf {}
 }
 
 fn chunks_in_run(suite: Suite) -> usize {
@@ -50,9 +52,9 @@ fn chunks_in_run(suite: Suite) -> usize {
 
 /// The sealing half.
 #[derive(Debug)]
-pub struct Sealing(pub(super) ChunkSealer);
+pub struct SealingHalf(pub(super) ChunkSealer);
 
-impl Half for Sealing {
+impl Half for SealingHalf {
     type Run = SealingRun;
 
     fn chunk_len(&self) -> usize {
@@ -83,18 +85,18 @@ impl Run for SealingRun {
 
 /// The opening half.
 #[derive(Debug)]
-pub struct Opening {
+pub struct OpeningHalf {
     chunks: ChunkOpener,
     next: u64,
 }
 
-impl Opening {
+impl OpeningHalf {
     pub(super) fn new(chunks: ChunkOpener) -> Self {
         Self { chunks, next: 0 }
     }
 }
 
-impl Half for Opening {
+impl Half for OpeningHalf {
     type Run = OpeningRun;
 
     fn chunk_len(&self) -> usize {

@@ -18,31 +18,31 @@ use std::{
 
 pub use self::{
     adapters::{ParallelReader, ParallelWriter},
-    half::{Half, Opening, Run, Sealing},
+    half::{Half, OpeningHalf, Run, SealingHalf},
 };
 use self::{tasks::Pipeline, threads::carry};
 use crate::{
-    envelope::{OpenedHeader, SealedHeader},
     error::{Error, Result},
+    format::{Opening, Sealing},
 };
 
 /// Yields the sealed form of what it reads.
-pub type ParallelEncryptReader<R> = ParallelReader<Sealing, R>;
+pub type ParallelEncryptReader<R> = ParallelReader<SealingHalf, R>;
 
 /// Yields the plaintext of what it reads; an end of file only where the message ends.
-pub type ParallelDecryptReader<R> = ParallelReader<Opening, R>;
+pub type ParallelDecryptReader<R> = ParallelReader<OpeningHalf, R>;
 
 /// Writes the sealed form of what is written to it.
-pub type ParallelEncryptWriter<W> = ParallelWriter<Sealing, W>;
+pub type ParallelEncryptWriter<W> = ParallelWriter<SealingHalf, W>;
 
 /// Writes the plaintext of what is written to it.
-pub type ParallelDecryptWriter<W> = ParallelWriter<Opening, W>;
+pub type ParallelDecryptWriter<W> = ParallelWriter<OpeningHalf, W>;
 
 /// Seals and opens streams on several threads, in memory of about 1 MiB for each thread and 2 MiB
 /// more, whatever the length.
 ///
 /// ```
-/// # use bulla::{Context, CryptoProvider, Head, Opener, Sealer, stream::Parallel};
+/// # use bulla::{format::Preamble, stream::Parallel, Context, CryptoProvider, Opener, Sealer};
 /// # async fn example(vault: &dyn CryptoProvider, mut from: std::fs::File, to: std::fs::File)
 /// # -> bulla::Result<()> {
 /// let header = Sealer::new(vault)?.begin(&Context::new()).await?;
@@ -82,14 +82,14 @@ impl Parallel {
     /// # Errors
     /// [`Io`](crate::ErrorKind::Io) if either fails, and then what was written does not open;
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) past 4 PiB.
-    pub fn encrypt<R, W>(&self, header: SealedHeader, source: R, mut sink: W) -> Result<W>
+    pub fn encrypt<R, W>(&self, sealing: Sealing, source: R, mut sink: W) -> Result<W>
     where
         R: Read + Send,
         W: Write + Send,
     {
-        let SealedHeader { bytes, chunks, .. } = header;
+        let Sealing { bytes, chunks } = sealing;
         sink.write_all(&bytes).map_err(Error::from_io)?;
-        carry(Sealing(chunks), self.threads, source, sink)
+        carry(SealingHalf(chunks), self.threads, source, sink)
     }
 
     /// Opens all of `source`, behind the head of the message, into `sink`, flushes that and hands
@@ -100,43 +100,43 @@ impl Parallel {
     /// # Errors
     /// [`NotAuthentic`](crate::ErrorKind::NotAuthentic) if the message was altered or is not whole;
     /// [`Io`](crate::ErrorKind::Io) if either fails.
-    pub fn decrypt<R, W>(&self, header: OpenedHeader, source: R, sink: W) -> Result<W>
+    pub fn decrypt<R, W>(&self, opening: Opening, source: R, sink: W) -> Result<W>
     where
         R: Read + Send,
         W: Write + Send,
     {
-        carry(Opening::new(header.chunks), self.threads, source, sink)
+        carry(OpeningHalf::new(opening.chunks), self.threads, source, sink)
     }
 
     /// Seals what `inner` yields, up to its end, on tokio's blocking threads.
-    pub fn encrypt_reader<R>(&self, header: SealedHeader, inner: R) -> ParallelEncryptReader<R> {
-        ParallelReader { pipeline: self.sealing(header), inner }
+    pub fn encrypt_reader<R>(&self, sealing: Sealing, inner: R) -> ParallelEncryptReader<R> {
+        ParallelReader { pipeline: self.sealing(sealing), inner }
     }
 
     /// Opens what `inner` yields behind the head of the message, on tokio's blocking threads.
-    pub fn decrypt_reader<R>(&self, header: OpenedHeader, inner: R) -> ParallelDecryptReader<R> {
-        ParallelReader { pipeline: self.opening(header), inner }
+    pub fn decrypt_reader<R>(&self, opening: Opening, inner: R) -> ParallelDecryptReader<R> {
+        ParallelReader { pipeline: self.opening(opening), inner }
     }
 
     /// Seals what is written, into `inner`, on tokio's blocking threads.
-    pub fn encrypt_writer<W>(&self, header: SealedHeader, inner: W) -> ParallelEncryptWriter<W> {
-        ParallelWriter { pipeline: self.sealing(header), inner }
+    pub fn encrypt_writer<W>(&self, sealing: Sealing, inner: W) -> ParallelEncryptWriter<W> {
+        ParallelWriter { pipeline: self.sealing(sealing), inner }
     }
 
     /// Opens what is written behind the head of the message, into `inner`, on tokio's blocking
     /// threads.
     ///
     /// What `inner` received is vouched for only when `finish` returns without an error.
-    pub fn decrypt_writer<W>(&self, header: OpenedHeader, inner: W) -> ParallelDecryptWriter<W> {
-        ParallelWriter { pipeline: self.opening(header), inner }
+    pub fn decrypt_writer<W>(&self, opening: Opening, inner: W) -> ParallelDecryptWriter<W> {
+        ParallelWriter { pipeline: self.opening(opening), inner }
     }
 
-    fn sealing(&self, header: SealedHeader) -> Pipeline<Sealing> {
-        let SealedHeader { bytes, chunks, .. } = header;
-        Pipeline::new(Sealing(chunks), self.threads, bytes)
+    fn sealing(&self, sealing: Sealing) -> Pipeline<SealingHalf> {
+        let Sealing { bytes, chunks } = sealing;
+        Pipeline::new(SealingHalf(chunks), self.threads, bytes)
     }
 
-    fn opening(&self, header: OpenedHeader) -> Pipeline<Opening> {
-        Pipeline::new(Opening::new(header.chunks), self.threads, Vec::new())
+    fn opening(&self, opening: Opening) -> Pipeline<OpeningHalf> {
+        Pipeline::new(OpeningHalf::new(opening.chunks), self.threads, Vec::new())
     }
 }

@@ -105,8 +105,8 @@ async fn open_all_ways(fake: &Fake, sealed: &[u8], plain: &[u8], step: usize) {
     let opener = Opener::new([fake]);
 
     let mut input = source(sealed, step);
-    let head = read_head(&mut input).unwrap();
-    let header = opener.open_head(head, &context()).await.unwrap();
+    let head = read_preamble(&mut input).unwrap();
+    let header = opener.begin(head, &context()).await.unwrap();
     let mut out = Vec::new();
     Read::read_to_end(&mut DecryptReader::new(header, input), &mut out).unwrap();
     assert!(out == plain);
@@ -116,13 +116,13 @@ async fn open_all_ways(fake: &Fake, sealed: &[u8], plain: &[u8], step: usize) {
     AsyncReadExt::read_to_end(&mut reader.unwrap(), &mut out).await.unwrap();
     assert!(out == plain);
 
-    let (head, chunks) = Head::split(sealed).unwrap();
-    let header = opener.open_head(head.clone(), &context()).await.unwrap();
+    let (head, chunks) = Preamble::split(sealed).unwrap();
+    let header = opener.begin(head.clone(), &context()).await.unwrap();
     let mut writer = DecryptWriter::new(header, Vec::new());
     chunks.chunks(step).for_each(|piece| Write::write_all(&mut writer, piece).unwrap());
     assert!(writer.finish().unwrap() == plain);
 
-    let header = opener.open_head(head, &context()).await.unwrap();
+    let header = opener.begin(head, &context()).await.unwrap();
     let mut writer = DecryptWriter::new(header, Vec::new()).finish_on_shutdown();
     for piece in chunks.chunks(step) {
         AsyncWriteExt::write_all(&mut writer, piece).await.unwrap();
@@ -258,7 +258,7 @@ async fn an_inner_writer_that_fails_ends_it() {
 async fn a_retried_upload_never_spends_a_nonce_twice() {
     let fake = Fake::new("a");
     let plain = plaintext(3 * CHUNK + 7);
-    spent::take();
+    crate::format::chunk::spent::take();
     let mut uploads = Vec::new();
     for attempt in 0..4 {
         // The first three break off somewhere; each retry starts from the source again.
@@ -277,7 +277,7 @@ async fn a_retried_upload_never_spends_a_nonce_twice() {
             assert!(fake.open(&again, &context()).await.is_err());
         }
     }
-    let mut nonces = spent::take();
+    let mut nonces = crate::format::chunk::spent::take();
     assert_eq!(nonces.len(), 1 + 2 + 3 + 4);
     nonces.sort_unstable();
     nonces.dedup();

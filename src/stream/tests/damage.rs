@@ -4,11 +4,11 @@ use super::*;
 
 /// The plaintext that a decryptor released before it failed, and the failure.
 async fn released(fake: &Fake, sealed: &[u8]) -> (Vec<u8>, Option<ErrorKind>) {
-    let (head, mut chunks) = match Head::split(sealed) {
+    let (head, mut chunks) = match Preamble::split(sealed) {
         Ok(parts) => parts,
         Err(error) => return (Vec::new(), Some(error.kind())),
     };
-    let header = match Opener::new([fake]).open_head(head, &context()).await {
+    let header = match Opener::new([fake]).begin(head, &context()).await {
         Ok(header) => header,
         Err(error) => return (Vec::new(), Some(error.kind())),
     };
@@ -122,12 +122,12 @@ async fn nothing_is_no_message() {
 async fn a_head_that_claims_much_is_given_little() {
     // 64 KiB claimed, ten bytes there: the reader holds what came, not what was claimed.
     let mut claim = b"bulla\x01\x01\x00\xff\xff".to_vec();
-    let mut reader = crate::HeadReader::new();
+    let mut reader = crate::format::PreambleReader::new();
     assert_eq!(reader.push(&claim).unwrap(), 10);
     assert_eq!(reader.needed(), 65_535 + 56 - 10);
     assert_eq!(kind(reader.finish()), ErrorKind::Malformed);
     claim.resize(65_535 + 56 + 100, 0);
-    let mut reader = crate::HeadReader::new();
+    let mut reader = crate::format::PreambleReader::new();
     assert_eq!(reader.push(&claim).unwrap(), 65_535 + 56, "not a byte of the chunks is taken");
     assert_eq!(kind(reader.finish()), ErrorKind::Malformed);
 }

@@ -14,11 +14,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use super::{
     DecryptReader, DecryptWriter, Decryptor, EncryptWriter, Encryptor, RangeReader, ReadAt,
-    chunk::spent, read_at_with, read_head,
+    read_at_with, read_preamble,
 };
 use crate::{
-    Context, CryptoProviderExt as _, Error, ErrorKind, Head, Opener, Result, Sealer, Suite,
+    Context, CryptoProviderExt as _, Error, ErrorKind, Opener, Result, Sealer,
     envelope::tests::{context, kind},
+    format::{Preamble, Suite},
     testing::Fake,
 };
 

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::*;
 
 async fn reader<R: ReadAt>(fake: &Fake, source: R) -> Result<RangeReader<R>> {
-    RangeReader::open(&Opener::new([fake]), source, &context()).await
+    Opener::new([fake]).range_reader(source, &context()).await
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn head_context_and_commitment_come_first() {
         assert!(reader(&fake, Bytes::from(bad)).await.is_err(), "{at}");
     }
     let wrong = Context::new().with_key("tenant", "acme").unwrap();
-    let opened = RangeReader::open(&Opener::new([&fake]), Bytes::from(good), &wrong).await;
+    let opened = Opener::new([&fake]).range_reader(Bytes::from(good), &wrong).await;
     assert_eq!(kind(opened), ErrorKind::NotAuthentic);
 }
 

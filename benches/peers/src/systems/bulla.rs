@@ -2,10 +2,7 @@
 
 use std::{io::Write as _, num::NonZeroUsize, sync::Arc};
 
-use bulla::{
-    CachePolicy, Context, Head, OpenedHeader, Opener, Sealer,
-    stream::{DecryptWriter, EncryptWriter, Parallel, RangeReader},
-};
+use bulla::{envelope::CachePolicy, format::{Opening, Preamble}, stream::{DecryptWriter, EncryptWriter, Parallel, RangeReader}, Context, Opener, Sealer};
 use bulla_conformance::Memory;
 use bytes::Bytes;
 
@@ -24,10 +21,10 @@ fn sealed(vault: &Arc<Memory>, plain: &[u8]) -> Vec<u8> {
         .expect("seals")
 }
 
-fn begin<'a>(vault: &Arc<Memory>, sealed: &'a [u8]) -> (OpenedHeader, &'a [u8]) {
-    let (head, chunks) = Head::split(sealed).expect("a head");
+fn begin<'a>(vault: &Arc<Memory>, sealed: &'a [u8]) -> (Opening, &'a [u8]) {
+    let (head, chunks) = Preamble::split(sealed).expect("a head");
     (
-        wait(Opener::new([Arc::clone(vault)]).open_head(head, &Context::new())).expect("opens"),
+        wait(Opener::new([Arc::clone(vault)]).begin(head, &Context::new())).expect("opens"),
         chunks,
     )
 }
@@ -68,7 +65,7 @@ impl Stream {
         }))
     }
 
-    fn begin(&self) -> bulla::SealedHeader {
+    fn begin(&self) -> bulla::format::Sealing {
         let sealer = Sealer::new(Arc::clone(&self.vault)).expect("a sealer");
         wait(sealer.begin(&Context::new())).expect("begins")
     }

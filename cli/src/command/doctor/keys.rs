@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bulla::{
     Error, ErrorKind, KeyUri,
-    provider::{ContextBinding, KeyInfo, KeyState},
+    key::KeyState,
+    provider::{ContextBinding, KeyInfo},
 };
 use bulla_local::{KeyRecord, Store};
 
@@ -68,7 +69,7 @@ impl Doctor {
     ) -> Outcome<Option<(String, String)>> {
         providers::check_scheme(&key.uri)?;
         let Some(name) = providers::local_name(&key.uri).map(str::to_owned) else {
-            let provider = self.backends.open(key).await?;
+            let provider = self.backends.connect(key).await?;
             describe(&provider, facts).await?;
             return Ok(None);
         };
@@ -84,7 +85,7 @@ impl Doctor {
             let message = format!("{}, under a passphrase, so it was not tried", facts.to_text());
             return Ok(Some((message, "give --passphrase-file to try it".to_owned())));
         }
-        let provider = self.backends.open(key).await?;
+        let provider = self.backends.connect(key).await?;
         describe(&provider, facts).await?;
         Ok(None)
     }

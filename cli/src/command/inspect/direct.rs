@@ -6,7 +6,7 @@ use std::{
     io::{Cursor, Read as _},
 };
 
-use bulla::DirectMessage;
+use bulla::format::DirectMessage;
 use serde::Serialize;
 
 use super::{Kind, RecipientReport, UNVERIFIED, owned_pairs, write_context};

@@ -8,7 +8,11 @@ use std::{
     io::{self, Read},
 };
 
-use bulla::{DirectMessage, EncryptionContext, Header, PREFIX_LEN, WrapAlgorithm};
+use bulla::{
+    EncryptionContext,
+    format::{DirectMessage, Header, PREFIX_LEN},
+    key::WrapAlgorithm,
+};
 use serde::Serialize;
 
 use self::direct::DirectReport;

@@ -3,7 +3,7 @@
 mod exchange;
 mod report;
 
-use bulla::{ErrorKind, provider::KeyState};
+use bulla::{ErrorKind, key::KeyState};
 use bulla_local::{KeyRecord, Store};
 
 use self::report::{KeyReport, ListReport};

@@ -30,7 +30,7 @@ fn the_documented_example_is_one() {
         .backoff(Duration::from_millis(100), Duration::from_secs(2))
         .retry_budget(25, 5)
         .breaker_threshold(6)
-        .open_for(Duration::from_mins(1));
+        .cool_down(Duration::from_mins(1));
     assert_eq!(config.keys["app"].policy, patient.build().unwrap());
     let both = &config.groups["both"];
     assert_eq!(both.recipients, ["app", "backup"]);
@@ -61,7 +61,7 @@ fn every_field_of_the_schema_is_documented() {
         "retry-budget.percent",
         "retry-budget.reserve",
         "breaker.failures",
-        "breaker.open-for",
+        "breaker.cool-down",
     ] {
         assert!(doc.contains(&format!("| `{field}` |")), "{field}");
     }
@@ -168,7 +168,7 @@ fn values() {
         "2:32",
         "`backoff.cap`: x is",
     );
-    refused("[policies.p]\nbreaker = { open-for = \"1d\" }", "2:24", "`breaker.open-for`: 1d is");
+    refused("[policies.p]\nbreaker = { cool-down = \"1d\" }", "2:24", "`breaker.cool-down`: 1d is");
     // What the values are to each other is the library's to say.
     refused("\n[policies.p]\nmax-attempts = 11", "2:11", "`p`: resilience policy: 11 attempts");
     refused("[policies.p]\ndeadline = \"2s\"", "1:11", "is over the deadline of 2s");

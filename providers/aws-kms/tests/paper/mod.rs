@@ -17,7 +17,7 @@ use aws_smithy_http_client::test_util::infallible_client_fn;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bulla::{
     CryptoProvider,
-    aead::{SOFTWARE_WRAP_OVERHEAD, SoftwareKek},
+    provider::{SOFTWARE_WRAP_OVERHEAD, SoftwareKek},
 };
 use bulla_aws_kms::AwsKms;
 use futures_util::FutureExt as _;

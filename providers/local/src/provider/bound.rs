@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use bulla::{Error, ErrorKind, KeyName, KeyVersion, Result, aead::SoftwareKek};
+use bulla::{Error, ErrorKind, KeyName, KeyVersion, Result, provider::SoftwareKek};
 use zeroize::Zeroizing;
 
 use super::freshness::Freshness;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use bulla::{
     Error, ErrorKind, KeyName, Operation, Result,
-    aead::SOFTWARE_WRAP_OVERHEAD,
-    provider::{Capabilities, ContextBinding},
+    provider::{Capabilities, ContextBinding, SOFTWARE_WRAP_OVERHEAD},
 };
 
 use super::{
@@ -152,7 +151,7 @@ impl LocalBuilder {
             capabilities.direct = ContextBinding::Bound;
             capabilities.max_direct_len = MAX_DIRECT_LEN;
             capabilities.data_keys = ContextBinding::Bound;
-            capabilities.max_wrapped_len = bulla::DATA_KEY_LEN + SOFTWARE_WRAP_OVERHEAD;
+            capabilities.max_wrapped_len = bulla::key::DATA_KEY_LEN + SOFTWARE_WRAP_OVERHEAD;
             capabilities.wrap_authenticates = true;
         }
         let keys = Arc::new(Keys::new(self.store, self.open_all, ring));

@@ -11,8 +11,8 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use bulla::{
-    CryptoProvider, Error, ErrorKind, KeyName, KeyVersion, Operation, Result, WrapAlgorithm,
-    Wrapped,
+    CryptoProvider, Error, ErrorKind, KeyName, KeyVersion, Operation, Result, Wrapped,
+    key::WrapAlgorithm,
     provider::{Availability, Capabilities, Health, KeyInfo, UnwrapPolicy},
 };
 
@@ -146,6 +146,10 @@ impl CryptoProvider for Local {
     fn opens(&self, key: &KeyName) -> Option<UnwrapPolicy> {
         // A closed provider still claims its keys, so that the call that follows says `Closed`.
         self.keys.opens(key).then_some(UnwrapPolicy::authenticated(WrapAlgorithm::Native))
+    }
+
+    fn is_sealing_key(&self, key: &KeyName) -> bool {
+        self.sealing.as_ref() == Some(key)
     }
 
     fn is_current(&self, wrapped: &Wrapped) -> bool {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bulla::{
     DataKey, DataKeys, Encrypt, EncryptionContext, Error, ErrorKind, KeyName, Operation, Plaintext,
-    Result, WrapAlgorithm, Wrapped,
-    aead::{KeyUse, SOFTWARE_WRAP_OVERHEAD},
+    Result, Wrapped,
+    key::WrapAlgorithm,
+    provider::{self, KeyUse, SOFTWARE_WRAP_OVERHEAD},
 };
 
 use super::{
@@ -121,6 +122,15 @@ impl Encrypt for Local {
         };
         self.tell(Operation::Decrypt, opened.await)
     }
+
+    async fn reencrypt(
+        &self,
+        sealed: &Wrapped,
+        from: &EncryptionContext,
+        to: &EncryptionContext,
+    ) -> Result<Wrapped> {
+        provider::decrypt_and_encrypt(self, sealed, from, to).await
+    }
 }
 
 #[cfg(test)]
@@ -161,7 +171,7 @@ mod tests {
         assert_eq!(local.availability(), Availability::Available);
 
         // After a pause, nobody opens by what was known before it.
-        store.set_state("k", None, bulla::provider::KeyState::Disabled).unwrap();
+        store.set_state("k", None, bulla::key::KeyState::Disabled).unwrap();
         advance(61_000);
         assert_eq!(open(&wrapped).await, Err(ErrorKind::Disabled));
     }

@@ -1,6 +1,6 @@
 //! Changes to a key: new versions, states, destruction.
 
-use bulla::{Error, ErrorKind, Result, provider::KeyState};
+use bulla::{Error, ErrorKind, Result, key::KeyState};
 
 use super::{Entry, Store, layout::StoredState};
 use crate::{

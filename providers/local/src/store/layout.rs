@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bulla::{Error, ErrorKind, Result, provider::KeyState};
+use bulla::{Error, ErrorKind, Result, key::KeyState};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 

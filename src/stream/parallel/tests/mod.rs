@@ -18,8 +18,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::*;
 use crate::{
-    DataKeys as _, ErrorKind, Head, Opener, Suite,
+    DataKeys as _, ErrorKind, Opener,
     envelope::tests::{context, kind, with_salt},
+    format::{Preamble, Suite},
     key::DataKey,
     stream::EncryptReader,
     testing::Fake,
@@ -68,7 +69,7 @@ impl Vault {
         Self { fake, suite, data_key, wrapped }
     }
 
-    fn begin(&self) -> SealedHeader {
+    fn begin(&self) -> Sealing {
         let recipients = vec![self.wrapped.clone()];
         with_salt(self.suite, &self.data_key, recipients, &context(), [7; 24])
     }
@@ -79,9 +80,9 @@ impl Vault {
         out
     }
 
-    async fn open<'a>(&self, sealed: &'a [u8]) -> (OpenedHeader, &'a [u8]) {
-        let (head, chunks) = Head::split(sealed).unwrap();
-        (Opener::new([&self.fake]).open_head(head, &context()).await.unwrap(), chunks)
+    async fn open<'a>(&self, sealed: &'a [u8]) -> (Opening, &'a [u8]) {
+        let (head, chunks) = Preamble::split(sealed).unwrap();
+        (Opener::new([&self.fake]).begin(head, &context()).await.unwrap(), chunks)
     }
 }
 
@@ -222,7 +223,7 @@ async fn a_source_that_fails_leaves_no_message() {
         let mut bytes = Vec::new();
         reader.read_to_end(&mut bytes).await.unwrap_err();
         assert!(reader.read(&mut [0]).await.is_err());
-        if Head::split(&bytes).is_ok() {
+        if Preamble::split(&bytes).is_ok() {
             let (opened, chunks) = vault.open(&bytes).await;
             let reopened = threads(2).decrypt(opened, chunks, Vec::new());
             assert_eq!(kind(reopened), ErrorKind::NotAuthentic, "{good}");
@@ -292,7 +293,7 @@ async fn panics_of_reader_and_writer_come_out_and_nobody_waits_for_ever() {
         let parallel = threads(4);
         let run = || parallel.encrypt(opened, source, io::sink()).map(drop);
         assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
-        let run = || carry(Sealing(sealed.chunks), parallel.threads, &plain[..], Bad).map(drop);
+        let run = || carry(SealingHalf(sealed.chunks), parallel.threads, &plain[..], Bad).map(drop);
         assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
     }
 }

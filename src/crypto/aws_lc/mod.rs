@@ -1,0 +1,124 @@
+//! The backend over AWS-LC.
+
+mod signature;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
+    digest, hkdf, hmac,
+};
+use zeroize::Zeroize;
+
+use super::{Aead, Backend, NONCE_LEN, Public, Signed, SigningAlgorithm, TAG_LEN};
+use crate::error::{Error, ErrorKind, Result};
+
+pub(crate) struct AwsLc;
+
+struct OkmLen(usize);
+
+impl hkdf::KeyType for OkmLen {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+impl Backend for AwsLc {
+    type Aead = LessSafeKey;
+    type VerifyingKey = signature::Key;
+
+    fn expand(prk: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result<()> {
+        if prk.len() > 64 {
+            return Err(fault("HKDF-Expand"));
+        }
+        hkdf::Prk::new_less_safe(hkdf::HKDF_SHA512, prk)
+            .expand(info, OkmLen(out.len()))
+            .and_then(|okm| okm.fill(out))
+            .map_err(|_| fault("HKDF-Expand"))
+    }
+
+    fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA512, key));
+        parts.iter().for_each(|part| context.update(part));
+        fixed(context.sign().as_ref())
+    }
+
+    fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+        hash(&digest::SHA256, parts)
+    }
+
+    fn sha384(parts: &[&[u8]]) -> [u8; 48] {
+        hash(&digest::SHA384, parts)
+    }
+
+    fn sha512(parts: &[&[u8]]) -> [u8; 64] {
+        hash(&digest::SHA512, parts)
+    }
+
+    fn verifying_key(public: &Public) -> Result<signature::Key> {
+        signature::Key::new(public)
+    }
+
+    fn verify(
+        key: &signature::Key,
+        algorithm: SigningAlgorithm,
+        signed: Signed<'_>,
+        signature: &[u8],
+    ) -> Result<bool> {
+        key.verify(algorithm, signed, signature)
+    }
+}
+
+fn hash<const N: usize>(algorithm: &'static digest::Algorithm, parts: &[&[u8]]) -> [u8; N] {
+    let mut context = digest::Context::new(algorithm);
+    parts.iter().for_each(|part| context.update(part));
+    fixed(context.finish().as_ref())
+}
+
+fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(bytes); // the algorithm fixes the length
+    out
+}
+
+impl Aead for LessSafeKey {
+    fn new(key: &[u8; 32]) -> Result<Self> {
+        UnboundKey::new(&AES_256_GCM, key).map(Self::new).map_err(|_| fault("AES-256 key setup"))
+    }
+
+    fn seal(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        plaintext: &[u8],
+        out: &mut [u8],
+    ) -> Result<()> {
+        let (body, tag) =
+            out.split_at_mut_checked(plaintext.len()).ok_or_else(|| fault("AES-256-GCM"))?;
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        self.seal_out_of_place_scatter(nonce, Aad::from(aad), plaintext, body, &[], tag)
+            .map_err(|_| fault("AES-256-GCM"))
+    }
+
+    fn open(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        sealed: &[u8],
+        out: &mut [u8],
+    ) -> Result<()> {
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        sealed
+            .split_last_chunk::<TAG_LEN>()
+            .filter(|(body, _)| body.len() == out.len())
+            .and_then(|(body, tag)| {
+                self.open_separate_gather(nonce, Aad::from(aad), body, tag, out).ok()
+            })
+            .ok_or_else(|| {
+                out.zeroize();
+                Error::not_authentic()
+            })
+    }
+}
+
+fn fault(what: &'static str) -> Error {
+    Error::new(ErrorKind::Internal, format!("{what} failed in AWS-LC"))
+}

@@ -1,0 +1,4 @@
+//! Both backends, against published vectors and against each other.
+
+mod signatures;
+mod symmetric;

@@ -1,0 +1,282 @@
+//! Chunks and their nonces. FORMAT.md, "Body".
+//!
+//! A nonce is the base nonce XOR the number of the chunk. The sealer counts for itself, takes each
+//! number once and can't be cloned or rewound, so no nonce is used twice under a key: a retry
+//! sends the same ciphertext again or starts anew with a new salt.
+
+use std::{fmt, sync::Arc};
+
+use metrics::Counter;
+
+use super::{derive::BodyKeys, suite::Suite};
+use crate::{
+    crypto::{Aead, Aes256Gcm, NONCE_LEN, TAG_LEN},
+    error::{Error, ErrorKind, Result},
+};
+
+/// What all chunks of a message have in common. Holding no state, it serves several threads.
+struct Body {
+    aead: Aes256Gcm,
+    base_nonce: [u8; NONCE_LEN],
+    suite: Suite,
+    bytes: Counter,
+}
+
+impl Body {
+    fn new(suite: Suite, keys: BodyKeys, direction: &'static str) -> Arc<Self> {
+        let BodyKeys { aead, base_nonce, commitment: _ } = keys;
+        let bytes = metrics::counter!("bulla_plaintext_bytes_total", "direction" => direction);
+        Arc::new(Self { aead, base_nonce, suite, bytes })
+    }
+
+    /// Seals with a number that the caller has spent on this chunk.
+    fn seal(&self, spent: u64, plaintext: &[u8], out: &mut [u8]) -> Result<()> {
+        let nonce = nonce(&self.base_nonce, spent);
+        #[cfg(test)]
+        spent::record(nonce);
+        self.aead.seal(&nonce, &[], plaintext, out)?;
+        self.bytes.increment(plaintext.len() as u64);
+        Ok(())
+    }
+
+    fn open(&self, index: u64, sealed: &[u8], out: &mut [u8]) -> Result<()> {
+        let len = sealed.len();
+        if index >= self.suite.max_chunks()
+            || !(TAG_LEN..=self.suite.sealed_chunk_len()).contains(&len)
+        {
+            return Err(Error::not_authentic());
+        }
+        self.aead.open(&nonce(&self.base_nonce, index), &[], sealed, out)?;
+        self.bytes.increment(out.len() as u64);
+        Ok(())
+    }
+}
+
+/// Seals the chunks of one message in order.
+pub(crate) struct ChunkSealer {
+    body: Arc<Body>,
+    next: u64,
+    ended: bool,
+}
+
+impl ChunkSealer {
+    pub(crate) fn new(suite: Suite, keys: BodyKeys) -> Self {
+        Self { body: Body::new(suite, keys, "sealed"), next: 0, ended: false }
+    }
+
+    pub(crate) fn suite(&self) -> Suite {
+        self.body.suite
+    }
+
+    /// Seals the next chunk into `out`, which is 16 bytes longer. A full chunk continues the
+    /// message; a shorter one, empty or not, ends it.
+    pub(crate) fn seal(&mut self, plaintext: &[u8], out: &mut [u8]) -> Result<()> {
+        if plaintext.len() > self.suite().chunk_len() {
+            return Err(Error::invalid("a chunk that is too long"));
+        }
+        let index = self.spend(1, plaintext.len() < self.suite().chunk_len())?;
+        self.body.seal(index, plaintext, out)
+    }
+
+    /// Cuts a run of chunks off, for another thread to seal: `len` bytes of plaintext, all in full
+    /// chunks unless they are the last.
+    pub(crate) fn cut(&mut self, len: usize, last: bool) -> Result<SealRun> {
+        let full = len / self.suite().chunk_len();
+        if !last && (full == 0 || !len.is_multiple_of(self.suite().chunk_len())) {
+            return Err(Error::invalid(
+                "a run that neither ends with a full chunk nor the message",
+            ));
+        }
+        let chunks = full as u64 + u64::from(last);
+        let first = self.spend(chunks, last)?;
+        Ok(SealRun { body: Arc::clone(&self.body), first, len, chunks })
+    }
+
+    /// Takes numbers, each of which is spent from here on, whatever becomes of its chunk.
+    fn spend(&mut self, chunks: u64, last: bool) -> Result<u64> {
+        if self.ended {
+            return Err(Error::invalid("a chunk after the last one"));
+        }
+        let first = self.next;
+        if chunks > self.suite().max_chunks() - first {
+            return Err(Error::invalid("the message is longer than the format allows (4 PiB)"));
+        }
+        self.next += chunks;
+        self.ended = last;
+        Ok(first)
+    }
+}
+
+/// Numbers of consecutive chunks, each to be used once: sealing takes the run.
+pub(crate) struct SealRun {
+    body: Arc<Body>,
+    first: u64,
+    len: usize,
+    chunks: u64,
+}
+
+impl SealRun {
+    /// The bytes that the run becomes.
+    pub(crate) fn sealed_len(&self) -> usize {
+        usize::try_from(self.chunks).map_or(usize::MAX, |n| self.len + n * TAG_LEN)
+    }
+
+    /// Seals all chunks, unless `stop` says to leave off in between.
+    pub(crate) fn seal(
+        self,
+        plaintext: &[u8],
+        out: &mut [u8],
+        stop: impl Fn() -> bool,
+    ) -> Result<()> {
+        if plaintext.len() != self.len || out.len() != self.sealed_len() {
+            return Err(Error::invalid("a run of another length than was cut off"));
+        }
+        let mut input = plaintext.chunks(self.body.suite.chunk_len());
+        let out = out.chunks_mut(self.body.suite.sealed_chunk_len());
+        for (index, out) in (self.first..).zip(out) {
+            if stop() {
+                return Err(gone());
+            }
+            // The last chunk of a message may be empty.
+            self.body.seal(index, input.next().unwrap_or_default(), out)?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens chunks by number. Holding no state, it serves random access and threads too.
+#[derive(Clone)]
+pub(crate) struct ChunkOpener(Arc<Body>);
+
+impl ChunkOpener {
+    pub(crate) fn new(suite: Suite, keys: BodyKeys) -> Self {
+        Self(Body::new(suite, keys, "opened"))
+    }
+
+    pub(crate) fn suite(&self) -> Suite {
+        self.0.suite
+    }
+
+    /// Opens chunk number `index` into `out`, which is 16 bytes shorter. The length decides
+    /// whether it is the last, and the caller must hold it to that.
+    pub(crate) fn open(&self, index: u64, sealed: &[u8], out: &mut [u8]) -> Result<()> {
+        self.0.open(index, sealed, out)
+    }
+
+    /// Opens consecutive chunks into `out`, unless `stop` says to leave off in between.
+    pub(crate) fn open_run(
+        &self,
+        first: u64,
+        sealed: &[u8],
+        out: &mut [u8],
+        stop: impl Fn() -> bool,
+    ) -> Result<()> {
+        let mut rest = out;
+        for (index, sealed) in (first..).zip(sealed.chunks(self.suite().sealed_chunk_len())) {
+            if stop() {
+                return Err(gone());
+            }
+            let len = sealed.len().saturating_sub(TAG_LEN);
+            let (out, tail) = rest.split_at_mut_checked(len).ok_or_else(Error::not_authentic)?;
+            self.open(index, sealed, out)?;
+            rest = tail;
+        }
+        Ok(())
+    }
+}
+
+/// What nobody waits for any more.
+fn gone() -> Error {
+    Error::new(ErrorKind::Closed, "the stream was dropped")
+}
+
+impl fmt::Debug for ChunkSealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChunkSealer").field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ChunkOpener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChunkOpener").field("suite", &self.suite()).finish_non_exhaustive()
+    }
+}
+
+/// The base nonce XOR the number of the chunk as a 96-bit big-endian integer.
+fn nonce(base: &[u8; NONCE_LEN], index: u64) -> [u8; NONCE_LEN] {
+    let mut nonce = *base;
+    nonce.iter_mut().rev().zip(index.to_le_bytes()).for_each(|(byte, i)| *byte ^= i);
+    nonce
+}
+
+/// Every nonce that this thread sealed with, for tests that look for one used twice. Nonces of two
+/// messages differ unless 96 random bits collide, so comparing nonces alone is the stricter test.
+#[cfg(test)]
+pub(crate) mod spent {
+    use std::cell::RefCell;
+
+    thread_local!(static SPENT: RefCell<Vec<[u8; 12]>> = const { RefCell::new(Vec::new()) });
+
+    pub(super) fn record(nonce: [u8; 12]) {
+        SPENT.with_borrow_mut(|spent| spent.push(nonce));
+    }
+
+    pub(crate) fn take() -> Vec<[u8; 12]> {
+        SPENT.take()
+    }
+}
+
+#[cfg(test)]
+impl ChunkSealer {
+    /// As if all chunks before `index` had been sealed.
+    pub(crate) fn skip_to(&mut self, index: u64) {
+        self.next = index;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{error::ErrorKind, format::derive::Salt, key::DataKey};
+
+    fn keys(suite: Suite) -> BodyKeys {
+        let bytes = std::array::from_fn(|i| u8::try_from(i).unwrap());
+        BodyKeys::derive(suite, &DataKey::from_bytes(&bytes), &Salt([0x80; 24]), b"x").unwrap()
+    }
+
+    #[test]
+    fn nonce_is_xor_of_a_big_endian_number() {
+        let base = [0xff; 12];
+        assert_eq!(nonce(&base, 0), base);
+        let expect = [255, 255, 255, 255, 255, 255, 255, 254, 255, 255, 255, 254];
+        assert_eq!(nonce(&base, (1 << 32) + 1), expect);
+        let expect = [255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0];
+        assert_eq!(nonce(&base, (1 << 32) - 1), expect);
+    }
+
+    #[test]
+    fn a_short_chunk_ends_the_message() {
+        let mut sealer = ChunkSealer::new(Suite::Aes256Gcm64KiB, keys(Suite::Aes256Gcm64KiB));
+        let mut out = vec![0; 65_536 + 16];
+        sealer.seal(&[1; 65_536], &mut out).unwrap();
+        sealer.seal(b"end", &mut out[..19]).unwrap();
+        assert!(sealer.seal(b"more", &mut out[..20]).is_err());
+    }
+
+    #[test]
+    fn the_number_of_chunks_is_limited() {
+        for suite in [Suite::Aes256Gcm64KiB, Suite::Cobblestone256] {
+            let mut sealer = ChunkSealer::new(suite, keys(suite));
+            let chunk = vec![0; suite.chunk_len()];
+            let mut out = vec![0; suite.sealed_chunk_len()];
+            sealer.skip_to(suite.max_chunks() - 1);
+            sealer.seal(&chunk, &mut out).unwrap();
+            let error = sealer.seal(&[], &mut out[..16]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let opener = ChunkOpener::new(suite, keys(suite));
+            let mut plain = vec![0; suite.chunk_len()];
+            opener.open(suite.max_chunks() - 1, &out, &mut plain).unwrap();
+            assert!(opener.open(suite.max_chunks(), &out, &mut plain).is_err());
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What is signed, with what, and how a signature is checked.
+
+pub(crate) mod input;
+pub(crate) mod public_key;
+pub(crate) mod signature;
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+mod verify;
+
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+pub use verify::verify;
+
+pub(crate) use self::{input::SigningInput, public_key::PublicKey, signature::Signature};
