@@ -38,6 +38,9 @@ mod envelope;
 mod error;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 mod ext;
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+#[doc(hidden)]
+pub mod flight;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rustcrypto")))]
 pub mod jwt;
 mod key;
