@@ -94,7 +94,8 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// Unknown ids make it ask at most once in this time: 30 seconds by default, an hour at most.
+    /// Unknown ids make it ask at most once in this time: 30 seconds by default, an hour at most. If
+    /// that fails, the error answers for the rest of it.
     pub fn cooldown(mut self, cooldown: Duration) -> Self {
         self.policy.cooldown = cooldown;
         self

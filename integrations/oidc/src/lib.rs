@@ -36,7 +36,7 @@
 //! | time to live | `max-age` less `Age`, 5 minutes at least and 24 hours at most; 1 hour if the answer states none | keys are fresh |
 //! | its last tenth to fifth | | the next use begins a renewal, and nobody waits for it |
 //! | stale | 4 hours more | keys are used if they can't be renewed, and only then |
-//! | cooldown | 30 s | unknown ids cause one fetch in it, and the same id one in four of it |
+//! | cooldown | 30 s | unknown ids cause one fetch in it, also if that fails, and the same id one in four of it |
 //!
 //! `no-store` and `no-cache` are the lower bound. `s-maxage` is for shared caches and not read. A
 //! renewal asks with `If-None-Match` where there is an `ETag`.
