@@ -110,10 +110,7 @@ pub trait CryptoProviderExt: CryptoProvider {
         &self,
         claims: &C,
     ) -> impl Future<Output = Result<String>> + Send {
-        async move {
-            let keys = crate::jwt::ProviderKeys::new(self);
-            crate::jwt::Signer::new(keys.into()).sign(claims).await
-        }
+        crate::jwt::sign_once(self, claims)
     }
 
     /// Wraps a reader of plaintext into one of sealed bytes.

@@ -46,6 +46,9 @@ mod error;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 mod ext;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+#[doc(hidden)]
+pub mod flight;
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub mod format;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rustcrypto")))]
 pub mod jwt;

@@ -162,7 +162,7 @@ async fn any_provider_signs_through_any_pointer() {
     let wrapped: SharedProvider = Arc::new(Resilient::new(place.vault(), Policy::default()));
     let borrowed: &dyn CryptoProvider = &*shared;
     let verifier = expected().build().unwrap();
-    let keys = ProviderKeys::new(borrowed).with_ttl(Duration::from_secs(1));
+    let keys = ProviderKeys::new(Arc::clone(&shared)).with_ttl(Duration::from_secs(1));
     for token in [
         shared.sign_jwt(&claims()).await.unwrap(),
         borrowed.sign_jwt(&claims()).await.unwrap(),
@@ -174,11 +174,11 @@ async fn any_provider_signs_through_any_pointer() {
 
 #[tokio::test]
 async fn a_provider_without_a_signing_key_says_so() {
-    let memory = Memory::new("m");
+    let memory = Arc::new(Memory::new("m"));
     let error = memory.sign_jwt(&claims()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     memory.close().await.unwrap();
-    let keys = ProviderKeys::new(&memory);
+    let keys = ProviderKeys::new(memory);
     let token = "eyJhbGciOiJFZDI1NTE5In0.e30.AA";
     let verifier = expected().build().unwrap();
     let error = verifier.verify::<Claims>(token, &keys).await.unwrap_err();

@@ -29,6 +29,16 @@ pub(crate) fn parse(text: &str) -> Result<Url> {
     Ok(url)
 }
 
+/// Checks the address of a proxy: `http`, a host and a port.
+pub(crate) fn proxy(text: &str) -> Result<Url> {
+    let bad = || invalid("a proxy is http://, its host and its port, without user or path");
+    let url = Url::parse(text).map_err(|_| bad())?;
+    let plain = url.username().is_empty() && url.password().is_none() && url.path() == "/";
+    let bare = url.query().is_none() && url.fragment().is_none();
+    let named = url.scheme() == "http" && url.host().is_some();
+    if plain && bare && named { Ok(url) } else { Err(bad()) }
+}
+
 /// Whether the address is this host's: `localhost`, or a loopback address in numbers.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -117,6 +127,25 @@ mod tests {
         let long = |len: usize| format!("https://id.example/{}", "a".repeat(len - 19));
         parse(&long(MAX_LEN)).unwrap();
         parse(&long(MAX_LEN + 1)).unwrap_err();
+    }
+
+    #[test]
+    fn proxies_are_http_and_bare() {
+        for good in ["http://proxy.example:3128", "http://10.0.0.1:80/", "http://[::1]:8080"] {
+            proxy(good).unwrap();
+        }
+        for bad in [
+            "",
+            "proxy.example:3128",
+            "https://proxy.example:3128",
+            "socks5://proxy.example",
+            "http://user:password@proxy.example",
+            "http://proxy.example/path",
+            "http://proxy.example/?a",
+            "http://proxy.example/#a",
+        ] {
+            assert_eq!(proxy(bad).expect_err(bad).kind(), ErrorKind::InvalidInput, "{bad}");
+        }
     }
 
     #[test]

@@ -6,24 +6,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bulla::Result;
-use reqwest::Client;
-
 use crate::{
-    RemoteKeys, address,
+    AddressPolicy, RemoteKeys, address,
+    connect::{self, Connector},
     fetch::Fetcher,
     http::Http,
     observe::Telemetry,
     origin::Origin,
     policy::{Clock, Policy},
+    tls,
 };
+use bulla::Result;
 
 /// Builds [`RemoteKeys`].
 #[must_use]
 pub struct RemoteKeysBuilder {
     from: From,
     label: Option<Arc<str>>,
-    client: Option<Client>,
+    addresses: AddressPolicy,
+    roots: Vec<Vec<u8>>,
+    proxy: Option<String>,
     policy: Policy,
     clock: Clock,
 }
@@ -45,7 +47,15 @@ impl RemoteKeysBuilder {
 
     fn new(from: From) -> Self {
         let clock: Clock = Arc::new(Instant::now);
-        Self { from, label: None, client: None, policy: Policy::default(), clock }
+        Self {
+            from,
+            label: None,
+            addresses: AddressPolicy::default(),
+            roots: Vec::new(),
+            proxy: None,
+            policy: Policy::default(),
+            clock,
+        }
     }
 
     /// Reads the metadata of an OAuth 2.0 authorization server (RFC 8414): at
@@ -65,11 +75,24 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// Asks with this client, for a proxy or a certification authority of one's own. It should follow
-    /// no redirects, keep no cookies and unpack nothing: what it was redirected to is refused, but
-    /// has been asked by then. Its time to connect is its own.
-    pub fn client(mut self, client: Client) -> Self {
-        self.client = Some(client);
+    /// Which networks keys may be fetched from: [`AddressPolicy::AsConfigured`] by default.
+    pub fn addresses(mut self, policy: AddressPolicy) -> Self {
+        self.addresses = policy;
+        self
+    }
+
+    /// Trusts this certification authority as well, beside those of the platform: PEM with one
+    /// certificate or several, such as a company's own. Called again, it adds to them.
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(pem.into());
+        self
+    }
+
+    /// Asks through this proxy, `http://` and its host and port, by `CONNECT`: TLS is still the
+    /// issuer's. This host is asked without. Who resolves names is then the proxy, and where they lead
+    /// is for it to judge: the [policy for addresses](Self::addresses) sees only those in numbers.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(url.into());
         self
     }
 
@@ -94,7 +117,8 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// Unknown ids make it ask at most once in this time: 30 seconds by default, an hour at most.
+    /// Unknown ids make it ask at most once in this time: 30 seconds by default, an hour at most. If
+    /// that fails, the error answers for the rest of it.
     pub fn cooldown(mut self, cooldown: Duration) -> Self {
         self.policy.cooldown = cooldown;
         self
@@ -106,8 +130,9 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// The time for one request, from the first byte to the last of the answer: 10 seconds by
-    /// default, a minute at most. With metadata to read there are two requests.
+    /// The time for one request, from looking its host up to the last byte of the answer: 10 seconds
+    /// by default, a minute at most. With metadata to read there are two requests, so a fetch takes
+    /// twice as long at most.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.policy.timeout = timeout;
         self
@@ -123,7 +148,8 @@ impl RemoteKeysBuilder {
     ///
     /// # Errors
     /// [`InvalidInput`](bulla::ErrorKind::InvalidInput) if the address is not `https`, nor on this
-    /// host, or has a user, password or fragment, or if a number is out of range;
+    /// host, or has a user, password or fragment, if a number is out of range, or if a root certificate
+    /// or the proxy's address can't be used;
     /// [`Internal`](bulla::ErrorKind::Internal) if TLS can't be set up.
     pub fn build(self) -> Result<RemoteKeys> {
         self.policy.check()?;
@@ -140,7 +166,14 @@ impl RemoteKeysBuilder {
         };
         let host = || origin.configured().host_str().unwrap_or_default().into();
         let telemetry = Telemetry::new(self.label.unwrap_or_else(host));
-        let http = Http::new(self.client, &self.policy).map_err(|error| telemetry.name(error))?;
+        let connector = Connector {
+            tls: tls::connector(&self.roots).map_err(|error| telemetry.name(error))?,
+            policy: self.addresses,
+            proxy: self.proxy.as_deref().map(address::proxy).transpose()?,
+            timeout: self.policy.connect_timeout,
+            resolve: connect::system(),
+        };
+        let http = Http { connector, timeout: self.policy.timeout };
         let fetcher = Fetcher { http, policy: self.policy, clock: self.clock, telemetry };
         Ok(RemoteKeys::new(origin, fetcher))
     }

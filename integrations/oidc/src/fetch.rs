@@ -6,12 +6,16 @@ use std::{
 };
 
 use bulla::{Error, ErrorKind, Result};
-use reqwest::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{CACHE_CONTROL, ETAG},
+};
 use url::Url;
 
 use crate::{
     freshness,
     http::{Answer, Http, Request},
+    network::{Network, Word},
     observe::{Document, Telemetry},
     policy::{Clock, Policy},
 };
@@ -24,6 +28,8 @@ const MAX_ETAG_LEN: usize = 1024;
 pub(crate) struct Fetched<T> {
     pub(crate) value: Arc<T>,
     url: Url,
+    /// Where it came from.
+    pub(crate) network: Network,
     etag: Option<HeaderValue>,
     max_age: Option<Duration>,
     /// When it was asked for, which is before it was true.
@@ -71,6 +77,8 @@ pub(crate) struct Fetcher {
 pub(crate) struct Wanted<'a> {
     pub(crate) document: Document,
     pub(crate) url: &'a Url,
+    /// Who says so.
+    pub(crate) word: Word,
     pub(crate) accept: &'static str,
     pub(crate) limit: usize,
     /// Something is known to be missing from what was there.
@@ -100,12 +108,13 @@ impl Fetcher {
         let fetched = (self.clock)();
         let request = Request {
             url: wanted.url,
+            word: wanted.word,
             accept: wanted.accept,
             limit: wanted.limit,
             etag: known.and_then(|known| known.etag.as_ref()),
             past_caches: wanted.search,
         };
-        let Answer { headers, body } = self.http.get(&request).await?;
+        let Answer { headers, body, network } = self.http.get(&request).await?;
         let stated = headers.contains_key(CACHE_CONTROL);
         let (value, changed, before) = match (body, known) {
             (Some(body), _) => (Arc::new(parse(&body)?), Changed::Yes, None),
@@ -124,6 +133,7 @@ impl Fetcher {
         let kept = Fetched {
             value,
             url: wanted.url.clone(),
+            network,
             etag: etag(&headers).or_else(|| before.and_then(|before| before.etag.clone())),
             max_age,
             fetched,

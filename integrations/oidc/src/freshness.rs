@@ -3,7 +3,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{AGE, CACHE_CONTROL, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{AGE, CACHE_CONTROL, RETRY_AFTER},
+};
 
 /// For how long the answer may be kept: nothing if it does not say, zero if it says that it may not,
 /// or says something that can't be understood.

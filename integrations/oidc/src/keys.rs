@@ -9,17 +9,16 @@ use std::{
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bulla::{
-    Error, ErrorKind, Result,
+    Result,
+    flight::{Flight, Start},
     jwt::{JwkSet, KeySource},
 };
-use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
     builder::RemoteKeysBuilder,
     fetch::Fetcher,
-    observe::abandoned,
     origin::Origin,
-    state::{Ended, Flight, Keys, State},
+    state::{Ended, Keys, State},
 };
 
 /// Keys that an issuer publishes, for a [`Verifier`](bulla::jwt::Verifier). Cheap to clone; clones
@@ -61,8 +60,8 @@ impl RemoteKeys {
     /// Why they could not be fetched (see the [crate's](crate#errors) documentation). Keys at hand
     /// stay as they are.
     pub async fn refresh(&self) -> Result<()> {
-        let flight = self.0.fetch(&mut self.0.lock(), false)?;
-        landed(flight).await.map(drop)
+        let flight = self.0.fetch(self.0.lock(), false)?;
+        flight.landed().await.map(drop)
     }
 
     /// Forgets keys and metadata: the next verification fetches them. For a key that leaked, once
@@ -111,7 +110,7 @@ enum Use {
 
 enum Next {
     Use(Use),
-    Wait(Flight),
+    Wait(Flight<Arc<Keys>>),
 }
 
 fn has(kept: &Keys, kid: Option<&str>) -> bool {
@@ -132,7 +131,7 @@ impl Inner {
             Next::Use(at_hand) => return Ok(at_hand),
             Next::Wait(flight) => flight,
         };
-        let error = match landed(flight).await {
+        let error = match flight.landed().await {
             Ok(found) => {
                 if let Some(kid) = kid.filter(|_| !has(&found, kid)) {
                     let until = now + self.fetcher.policy.unknown_for();
@@ -153,33 +152,37 @@ impl Inner {
         let mut state = self.lock();
         let paused = state.paused(now).cloned();
         let Some(kept) = self.usable(now) else {
-            return match (state.join(false), paused) {
+            return match (state.join(), paused) {
                 (Some(flight), _) => Ok(Next::Wait(flight)),
                 (None, Some(error)) => Err(error),
-                (None, None) => self.fetch(&mut state, false).map(Next::Wait),
+                (None, None) => self.fetch(state, false).map(Next::Wait),
             };
         };
-        if let Some(kid) = kid.filter(|_| !has(&kept, kid)) {
-            return match (state.join(true), paused) {
-                (Some(flight), _) => Ok(Next::Wait(flight)),
-                (None, Some(error)) => Err(error),
-                (None, None)
-                    if kept.is_fresh(now)
-                        && state.is_unknown(kid, now, self.fetcher.policy.cooldown) =>
-                {
-                    Ok(Next::Use(Use::Unknown(kept)))
-                }
-                (None, None) => self.fetch(&mut state, true).map(Next::Wait),
-            };
-        }
         let fresh = kept.is_fresh(now);
-        if !fresh && !state.is_failing() {
-            return self.fetch(&mut state, false).map(Next::Wait);
+        if let Some(kid) = kid.filter(|_| !has(&kept, kid)) {
+            if let Some(flight) = state.join() {
+                state.search(now);
+                return Ok(Next::Wait(flight));
+            }
+            let searched = state.has_searched(now, self.fetcher.policy.cooldown);
+            // After a search that failed nobody can tell, and it is not made again so soon either.
+            let failed = || state.failure().filter(|_| searched).cloned();
+            if let Some(error) = paused.or_else(failed) {
+                return Err(error);
+            }
+            if fresh && (searched || state.is_unknown(kid, now)) {
+                return Ok(Next::Use(Use::Unknown(kept)));
+            }
+            state.search(now);
+            return self.fetch(state, true).map(Next::Wait);
+        }
+        if !fresh && state.failure().is_none() {
+            return self.fetch(state, false).map(Next::Wait);
         }
         if (!fresh || kept.is_due(now)) && paused.is_none() {
             // Nobody waits for it, nor in an outage that is known. Where there is no runtime to fetch
             // on, whoever has to wait is told.
-            let _ = self.fetch(&mut state, false);
+            let _ = self.fetch(state, false);
         }
         Ok(Next::Use(if fresh { Use::Hit(kept) } else { Use::Stale(kept) }))
     }
@@ -191,35 +194,36 @@ impl Inner {
     }
 
     /// Joins the fetch under way, or begins one.
-    fn fetch(self: &Arc<Self>, state: &mut State, search: bool) -> Result<Flight> {
-        if let Some(flight) = state.join(search) {
+    fn fetch(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        search: bool,
+    ) -> Result<Flight<Arc<Keys>>> {
+        if let Some(flight) = state.join() {
             return Ok(flight);
         }
-        let runtime = Handle::try_current().map_err(|_| {
-            Error::new(ErrorKind::InvalidInput, "keys are fetched by tasks: it needs tokio")
-        })?;
-        let (done, flight) = watch::channel(None);
-        let number = state.begin(flight.clone(), search);
-        let this = Arc::clone(self);
-        runtime.spawn(async move {
+        let start = Start::prepare()?;
+        let flight = state.begin(&start);
+        drop(state);
+        let (this, lander) = (Arc::clone(self), Arc::clone(self));
+        let fetch = async move {
             let known = this.kept.load_full();
-            let result = this.origin.keys(&this.fetcher, known.as_deref(), search).await;
-            let result = this.land(number, result.map(Arc::new));
-            done.send_replace(Some(result));
-        });
+            this.origin.keys(&this.fetcher, known.as_deref(), search).await.map(Arc::new)
+        };
+        start.start(fetch, move |flight, result| lander.land(flight, result));
         Ok(flight)
     }
 
-    fn land(&self, number: u64, result: Result<Arc<Keys>>) -> Result<Arc<Keys>> {
+    fn land(&self, flight: &Flight<Arc<Keys>>, result: &Result<Arc<Keys>>) {
         let Fetcher { clock, policy, telemetry, .. } = &self.fetcher;
         let now = clock();
         let mut state = self.lock();
-        let ended = state.end(number, &result, now, policy);
-        if let (Ok(keys), false) = (&result, ended == Ended::Forgotten) {
+        let ended = state.end(flight, result, now, policy);
+        if let (Ok(keys), false) = (result, ended == Ended::Forgotten) {
             self.kept.store(Some(Arc::clone(keys)));
         }
         drop(state);
-        match (ended, &result) {
+        match (ended, result) {
             (Ended::Recovered, _) => telemetry.recovered(),
             (Ended::Failed, Err(error)) => {
                 let age = self.kept.load().as_ref().map(|kept| kept.age(now));
@@ -227,17 +231,11 @@ impl Inner {
             }
             _ => {}
         }
-        result
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-async fn landed(mut flight: Flight) -> Result<Arc<Keys>> {
-    let result = flight.wait_for(Option::is_some).await.ok().and_then(|result| result.clone());
-    result.unwrap_or_else(|| Err(abandoned()))
 }
 
 impl fmt::Debug for RemoteKeys {

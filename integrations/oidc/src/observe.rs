@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bulla::{Error, ErrorKind, Operation, Result};
+use bulla::{Error, Operation, Result};
 use metrics::Counter;
 
 use crate::fetch::Changed;
@@ -96,9 +96,4 @@ impl Telemetry {
     pub(crate) fn recovered(&self) {
         tracing::info!(provider = self.provider(), "issuer's keys renewed");
     }
-}
-
-/// What happens to a fetch whose runtime ends.
-pub(crate) fn abandoned() -> Error {
-    Error::new(ErrorKind::Unavailable, "the fetch ended with the runtime that it ran on")
 }

@@ -13,8 +13,10 @@ use bulla::{
 use url::Url;
 
 use crate::{
+    address,
     fetch::{Fetched, Fetcher, Wanted},
     metadata::{self, Metadata},
+    network::{Network, Word},
     observe::Document,
 };
 
@@ -55,13 +57,17 @@ impl Origin {
         known: Option<&Fetched<JwkSet>>,
         search: bool,
     ) -> Result<Fetched<JwkSet>> {
-        let url = match self {
-            Self::Address(url) => Cow::Borrowed(url),
-            Self::Issuer(issuer) => Cow::Owned(issuer.jwks_uri(fetcher, search).await?),
+        let (url, word) = match self {
+            Self::Address(url) => (Cow::Borrowed(url), owner(url)),
+            Self::Issuer(issuer) => {
+                let (url, network) = issuer.jwks_uri(fetcher, search).await?;
+                (Cow::Owned(url), Word::Metadata(network))
+            }
         };
         let wanted = Wanted {
             document: Document::Keys,
             url: &url,
+            word,
             accept: "application/jwk-set+json, application/json",
             limit: MAX_SET_LEN,
             search,
@@ -84,18 +90,20 @@ impl Origin {
 }
 
 impl Issuer {
-    async fn jwks_uri(&self, fetcher: &Fetcher, search: bool) -> Result<Url> {
+    /// Where the keys are, and where the metadata came from that say so.
+    async fn jwks_uri(&self, fetcher: &Fetcher, search: bool) -> Result<(Url, Network)> {
         let now = (fetcher.clock)();
         let kept = self.lock().clone();
         let still = |kept: &&Fetched<Metadata>| {
             kept.is_fresh(now) && !(search && kept.age(now) >= MOVED_AFTER)
         };
         if let Some(kept) = kept.as_ref().filter(still) {
-            return Ok(kept.value.jwks_uri.clone());
+            return Ok(lead(kept));
         }
         let wanted = Wanted {
             document: Document::Metadata,
             url: &self.at,
+            word: owner(&self.at),
             accept: "application/json",
             limit: metadata::MAX_LEN,
             search,
@@ -103,9 +111,9 @@ impl Issuer {
         let parse = |json: &[u8]| Metadata::parse(json, &self.issuer, &self.at);
         match fetcher.fetch(&wanted, kept.as_ref(), parse).await {
             Ok(fetched) => {
-                let url = fetched.value.jwks_uri.clone();
+                let lead = lead(&fetched);
                 *self.lock() = Some(fetched);
-                Ok(url)
+                Ok(lead)
             }
             Err(error) => {
                 let stale = fetcher.policy.stale;
@@ -113,7 +121,7 @@ impl Issuer {
                     return Err(error);
                 };
                 fetcher.telemetry.not_renewed("metadata", &error, Some(kept.age(now)));
-                Ok(kept.value.jwks_uri.clone())
+                Ok(lead(&kept))
             }
         }
     }
@@ -128,6 +136,15 @@ impl Issuer {
     fn lock(&self) -> MutexGuard<'_, Option<Fetched<Metadata>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn lead(metadata: &Fetched<Metadata>) -> (Url, Network) {
+    (metadata.value.jwks_uri.clone(), metadata.network)
+}
+
+/// What was configured is the owner's word.
+fn owner(url: &Url) -> Word {
+    Word::Owner { this_host: address::is_loopback(url) }
 }
 
 fn parse_set(json: &[u8]) -> Result<JwkSet> {

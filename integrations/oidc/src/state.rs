@@ -8,35 +8,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bulla::{Error, Result, jwt::JwkSet};
+use bulla::{
+    Error, Result,
+    flight::{Flight, SingleFlight, Start},
+    jwt::JwkSet,
+};
 use lru::LruCache;
-use tokio::sync::watch;
 
 use crate::{fetch::Fetched, policy::Policy};
 
 pub(crate) type Keys = Fetched<JwkSet>;
 
-/// What waits for a fetch. It goes on if those who wait for it don't.
-pub(crate) type Flight = watch::Receiver<Option<Result<Arc<Keys>>>>;
-
 /// How many unknown ids are remembered, the latest. Each takes 8 bytes and its time.
 const UNKNOWN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
 pub(crate) struct State {
-    flight: Option<UnderWay>,
-    flights: u64,
+    flight: SingleFlight<Arc<Keys>>,
     failed: Option<Failed>,
-    /// When keys were last fetched because one was missing.
+    /// When keys were last asked for because one was missing, whatever came of it.
     searched: Option<Instant>,
     /// Ids that were searched for and not found, as keyed hashes: ids are as long as tokens.
     unknown: LruCache<u64, Instant>,
     hasher: RandomState,
-}
-
-struct UnderWay {
-    number: u64,
-    flight: Flight,
-    search: bool,
 }
 
 struct Failed {
@@ -48,8 +41,7 @@ struct Failed {
 impl State {
     pub(crate) fn new() -> Self {
         Self {
-            flight: None,
-            flights: 0,
+            flight: SingleFlight::default(),
             failed: None,
             searched: None,
             unknown: LruCache::new(UNKNOWN),
@@ -57,41 +49,43 @@ impl State {
         }
     }
 
-    /// The fetch under way, if its task still lives; `search` makes it count as one.
-    pub(crate) fn join(&mut self, search: bool) -> Option<Flight> {
-        let under_way = self.flight.as_mut().filter(|it| it.flight.has_changed().is_ok())?;
-        under_way.search |= search;
-        Some(under_way.flight.clone())
+    /// The fetch under way.
+    pub(crate) fn join(&self) -> Option<Flight<Arc<Keys>>> {
+        self.flight.join()
     }
 
-    /// Notes a fetch that begins, and gives its number.
-    pub(crate) fn begin(&mut self, flight: Flight, search: bool) -> u64 {
-        self.flights += 1;
-        self.flight = Some(UnderWay { number: self.flights, flight, search });
-        self.flights
+    /// Notes a fetch that begins.
+    pub(crate) fn begin(&mut self, start: &Start<Arc<Keys>>) -> Flight<Arc<Keys>> {
+        self.flight.begin(start)
+    }
+
+    /// Notes that keys are asked for because one is missing. Before they come: it costs the same if
+    /// they don't, and if nobody waits for them.
+    pub(crate) fn search(&mut self, now: Instant) {
+        self.searched = Some(now);
+    }
+
+    /// Whether that was within the cooldown.
+    pub(crate) fn has_searched(&self, now: Instant, cooldown: Duration) -> bool {
+        self.searched.is_some_and(|when| now.duration_since(when) < cooldown)
     }
 
     /// Notes how a fetch ended.
     pub(crate) fn end<T>(
         &mut self,
-        number: u64,
+        flight: &Flight<Arc<Keys>>,
         result: &Result<T>,
         now: Instant,
         policy: &Policy,
     ) -> Ended {
-        let Some(ended) = self.flight.take_if(|it| it.number == number) else {
+        if !self.flight.end(flight) {
             return Ended::Forgotten;
-        };
+        }
         match result {
-            Ok(_) => {
-                if ended.search {
-                    self.searched = Some(now);
-                }
-                match self.failed.take() {
-                    Some(_) => Ended::Recovered,
-                    None => Ended::Fetched,
-                }
-            }
+            Ok(_) => match self.failed.take() {
+                Some(_) => Ended::Recovered,
+                None => Ended::Fetched,
+            },
             Err(error) => {
                 let times = self.failed.as_ref().map_or(1, |failed| failed.times.saturating_add(1));
                 let until = now + policy.pause(times, error);
@@ -106,16 +100,15 @@ impl State {
         self.failed.as_ref().filter(|failed| now < failed.until).map(|failed| &failed.error)
     }
 
-    /// Whether the last attempt failed.
-    pub(crate) fn is_failing(&self) -> bool {
-        self.failed.is_some()
+    /// The error of the last attempt, if it failed.
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        self.failed.as_ref().map(|failed| &failed.error)
     }
 
-    /// Whether it can be said without asking that there is no such key.
-    pub(crate) fn is_unknown(&mut self, kid: &str, now: Instant, cooldown: Duration) -> bool {
-        let searched = self.searched.is_some_and(|when| now.duration_since(when) < cooldown);
+    /// Whether this id was searched for in vain, not long ago.
+    pub(crate) fn is_unknown(&mut self, kid: &str, now: Instant) -> bool {
         let hash = self.hasher.hash_one(kid);
-        searched || self.unknown.get(&hash).is_some_and(|until| now < *until)
+        self.unknown.get(&hash).is_some_and(|until| now < *until)
     }
 
     /// Notes that a search did not find this key.
@@ -124,9 +117,9 @@ impl State {
         self.unknown.put(hash, until);
     }
 
-    /// Forgets everything but the number of fetches: one under way does not count any more.
+    /// Forgets everything: a fetch under way does not count any more.
     pub(crate) fn forget(&mut self) {
-        self.flight = None;
+        self.flight.forget();
         self.failed = None;
         self.searched = None;
         self.unknown.clear();

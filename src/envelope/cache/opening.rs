@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     policy::CachePolicy,
     stats::{CacheStats, Event, Tally},
-    table::{Kept, Table, landed},
+    table::{Kept, Table},
 };
 use crate::{
     crypto::{Backend, Preferred},
@@ -80,7 +80,7 @@ impl OpeningCache {
             return Ok(held.data_key.share());
         }
         self.tally.add(Event::Miss, 1);
-        let unwrapped = landed(self.keys.fetch(&id, begin)?).await;
+        let unwrapped = self.keys.fetch(&id, begin)?.landed().await;
         match (unwrapped, held) {
             (Ok(unwrapped), _) => Ok(unwrapped.data_key.share()),
             (Err(error), Some(held)) if error.is_retryable() && held.expires() > Instant::now() => {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     policy::CachePolicy,
     stats::{CacheStats, Event, Tally},
-    table::{Kept, Table, landed},
+    table::{Kept, Table},
 };
 use crate::{context::EncryptionContext, envelope::wrapping::Fresh, error::Result};
 
@@ -86,7 +86,7 @@ impl SealingCache {
             }
             waited = true;
             let flight = self.leases.fetch(context, begin)?;
-            let lease = landed(flight).await?;
+            let lease = flight.landed().await?;
             if lease.take(wanted) {
                 return Ok(lease);
             }

@@ -11,9 +11,12 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use lru::LruCache;
-use tokio::{runtime::Handle, sync::watch, time::Instant};
+use tokio::time::Instant;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::Result,
+    flight::{Flight, SingleFlight, Start},
+};
 
 /// What is kept in a table.
 pub(super) trait Kept: Send + Sync + 'static {
@@ -29,20 +32,16 @@ pub(super) struct Table<K, V> {
 
 struct State<K, V> {
     slots: LruCache<K, Slot<V>, RandomState>,
-    flights: u64,
     /// Whether a task waits for the next value to expire.
     watched: bool,
 }
 
 struct Slot<V> {
     value: Option<Arc<V>>,
-    flight: Option<(u64, Flight<V>)>,
+    flight: SingleFlight<Arc<V>>,
     /// A renewal that failed is not tried again before this.
     not_before: Option<Instant>,
 }
-
-/// A fetch under way. It goes on if those who wait for it don't.
-pub(super) type Flight<V> = watch::Receiver<Option<Result<Arc<V>>>>;
 
 impl<K, V> Table<K, V>
 where
@@ -51,7 +50,7 @@ where
 {
     pub(super) fn new(capacity: NonZeroUsize) -> Arc<Self> {
         let slots = LruCache::with_hasher(capacity, RandomState::new());
-        Arc::new(Self { state: Mutex::new(State { slots, flights: 0, watched: false }) })
+        Arc::new(Self { state: Mutex::new(State { slots, watched: false }) })
     }
 
     /// The value, if it is there and has not expired.
@@ -70,7 +69,7 @@ where
         let Some(slot) = state.slots.get_mut(key) else { return };
         if slot.value.as_ref().is_some_and(|held| Arc::ptr_eq(held, value)) {
             slot.value = None;
-            if slot.flight.is_none() {
+            if slot.flight.is_idle() {
                 state.slots.pop(key);
             }
         }
@@ -81,32 +80,22 @@ where
         self: &Arc<Self>,
         key: &K,
         make: impl FnOnce() -> BoxFuture<'static, Result<V>>,
-    ) -> Result<Flight<V>> {
-        let runtime = Handle::try_current().map_err(|_| {
-            Error::invalid("a cache of data keys calls providers from tasks: it needs tokio")
-        })?;
+    ) -> Result<Flight<Arc<V>>> {
+        let start = Start::prepare()?;
         let mut state = self.lock();
-        if let Some((_, flight)) = state.slots.get(key).and_then(|slot| slot.flight.as_ref()) {
-            return Ok(flight.clone());
+        if let Some(flight) = state.slots.get(key).and_then(|slot| slot.flight.join()) {
+            return Ok(flight);
         }
-        state.flights += 1;
-        let number = state.flights;
-        let (done, flight) = watch::channel(None);
         let slot = state.slots.get_or_insert_mut(key.clone(), || Slot {
             value: None,
-            flight: None,
+            flight: SingleFlight::default(),
             not_before: None,
         });
-        slot.flight = Some((number, flight.clone()));
+        let flight = slot.flight.begin(&start);
         drop(state);
-        let landing = Landing { table: Arc::clone(self), key: key.clone(), number };
-        let call = make();
-        runtime.spawn(async move {
-            let fetched = call.await.map(Arc::new);
-            landing.land(&fetched);
-            drop(landing); // first: whoever is woken by the answer may need another fetch
-            done.send_replace(Some(fetched));
-        });
+        let (table, key, call) = (Arc::clone(self), key.clone(), make());
+        let fetch = async move { call.await.map(Arc::new) };
+        start.start(fetch, move |flight, fetched| table.land(&key, flight, fetched));
         Ok(flight)
     }
 
@@ -121,12 +110,38 @@ where
         {
             let mut state = self.lock();
             let Some(slot) = state.slots.peek_mut(key) else { return false };
-            if slot.flight.is_some() || slot.not_before.is_some_and(|then| now < then) {
+            if !slot.flight.is_idle() || slot.not_before.is_some_and(|then| now < then) {
                 return false;
             }
             slot.not_before = Some(now + pause);
         }
         self.fetch(key, make).is_ok()
+    }
+
+    /// Keeps the value; a slot that was evicted or cleared meanwhile stays so. What the provider
+    /// refuses outright ends the value that it would have renewed.
+    fn land(self: &Arc<Self>, key: &K, flight: &Flight<Arc<V>>, fetched: &Result<Arc<V>>) {
+        let mut state = self.lock();
+        let Some(slot) = state.slots.peek_mut(key) else { return };
+        if !slot.flight.end(flight) {
+            return;
+        }
+        match fetched {
+            Ok(value) => {
+                slot.value = Some(Arc::clone(value));
+                slot.not_before = None;
+            }
+            Err(error) if !error.is_retryable() => slot.value = None,
+            Err(_) => {}
+        }
+        if slot.value.is_none() {
+            state.slots.pop(key);
+        }
+        let watched = fetched.is_err() || std::mem::replace(&mut state.watched, true);
+        drop(state);
+        if !watched {
+            self.watch();
+        }
     }
 
     /// Drops every value. What is being fetched reaches those who wait for it and is not kept.
@@ -154,7 +169,7 @@ where
                 Some(_) => slot.value = None,
                 None => {}
             }
-            if slot.flight.is_none() {
+            if slot.flight.is_idle() {
                 gone.push(key.clone());
             }
         }
@@ -193,60 +208,6 @@ impl<K, V> Drop for Watch<K, V> {
     fn drop(&mut self) {
         if let Some(table) = self.0.upgrade() {
             table.state.lock().unwrap_or_else(PoisonError::into_inner).watched = false;
-        }
-    }
-}
-
-/// Waits for a fetch.
-pub(super) async fn landed<V: Send + Sync>(mut flight: Flight<V>) -> Result<Arc<V>> {
-    let fetched = flight.wait_for(Option::is_some).await.ok().and_then(|fetched| fetched.clone());
-    fetched.unwrap_or_else(|| {
-        let text = "the task that called the provider ended without an answer";
-        Err(Error::new(ErrorKind::Internal, text))
-    })
-}
-
-/// The end of a fetch, also if its task is dropped or panics.
-struct Landing<K: Clone + Eq + Hash + Send + 'static, V: Kept> {
-    table: Arc<Table<K, V>>,
-    key: K,
-    number: u64,
-}
-
-impl<K: Clone + Eq + Hash + Send + 'static, V: Kept> Landing<K, V> {
-    /// Keeps the value; a slot that was evicted or cleared meanwhile stays so. What the provider
-    /// refuses outright ends the value that it would have renewed.
-    fn land(&self, fetched: &Result<Arc<V>>) {
-        let mut state = self.table.lock();
-        let Some(slot) = self.slot(&mut state) else { return };
-        match fetched {
-            Ok(value) => {
-                slot.value = Some(Arc::clone(value));
-                slot.not_before = None;
-                let watched = std::mem::replace(&mut state.watched, true);
-                drop(state);
-                if !watched {
-                    self.table.watch();
-                }
-            }
-            Err(error) if !error.is_retryable() => slot.value = None,
-            Err(_) => {}
-        }
-    }
-
-    fn slot<'a>(&self, state: &'a mut State<K, V>) -> Option<&'a mut Slot<V>> {
-        let own = |slot: &&mut Slot<V>| matches!(slot.flight, Some((n, _)) if n == self.number);
-        state.slots.peek_mut(&self.key).filter(own)
-    }
-}
-
-impl<K: Clone + Eq + Hash + Send + 'static, V: Kept> Drop for Landing<K, V> {
-    fn drop(&mut self) {
-        let mut state = self.table.lock();
-        let Some(slot) = self.slot(&mut state) else { return };
-        slot.flight = None;
-        if slot.value.is_none() {
-            state.slots.pop(&self.key);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The signing keys of a provider, kept for a while.
 
-mod flight;
+mod cache;
 mod snapshot;
 
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
@@ -11,7 +11,7 @@ use metrics::Counter;
 pub(super) use snapshot::Current;
 
 use self::{
-    flight::{Flight, Wanted},
+    cache::{Cache, Wanted},
     snapshot::Snapshot,
 };
 use super::{JwkSet, KeySource};
@@ -25,16 +25,17 @@ const DEFAULT_COOLDOWN: Duration = Duration::from_secs(30);
 
 /// The public keys of a provider, fetched once and kept: for signers, for verifiers, and to publish.
 ///
-/// `P` is anything that leads to a [`Sign`]: `Arc<dyn CryptoProvider>`, `&Local`, `Box<dyn Sign>`.
+/// `P` is anything that owns a [`Sign`]: `Arc<dyn CryptoProvider>`, `Arc<Local>`, `Box<dyn Sign>`.
 /// What is kept belongs to this value and to no other, whatever the keys are called.
 ///
-/// Calls that come while the keys are being fetched wait for that one answer; a caller who gives up
-/// leaves its place to the next. Keys older than the time to live are never used, so a provider
-/// that is down stops verification when that has passed, and not before.
+/// Calls that come while the keys are being fetched wait for that one answer. Fetches are tasks, so it
+/// needs tokio, and a caller who gives up neither ends a fetch nor makes the next caller pay for
+/// another. Keys older than the time to live are never used, so a provider that is down stops
+/// verification when that has passed, and not before.
 pub struct ProviderKeys<P> {
-    provider: P,
-    options: Options,
-    flight: Flight,
+    provider: Arc<P>,
+    options: Arc<Options>,
+    cache: Arc<Cache>,
     hits: Counter,
     misses: Counter,
 }
@@ -50,53 +51,58 @@ struct Options {
     naming: Option<Naming>,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Self { ttl: DEFAULT_TTL, cooldown: DEFAULT_COOLDOWN, algorithm: None, naming: None }
+    }
+}
+
 impl<P> ProviderKeys<P>
 where
-    P: Deref + Send + Sync,
+    P: Deref + Send + Sync + 'static,
     P::Target: Sign,
 {
     /// The keys of `provider`, kept for an hour, each named by its thumbprint (RFC 7638).
     pub fn new(provider: P) -> Self {
         let counter = |result| metrics::counter!("bulla_key_cache_total", "result" => result);
-        let options =
-            Options { ttl: DEFAULT_TTL, cooldown: DEFAULT_COOLDOWN, algorithm: None, naming: None };
-        let flight = Flight::default();
-        Self { provider, options, flight, hits: counter("hit"), misses: counter("miss") }
+        Self {
+            provider: Arc::new(provider),
+            options: Arc::default(),
+            cache: Arc::default(),
+            hits: counter("hit"),
+            misses: counter("miss"),
+        }
     }
 
     /// Signs and verifies with this algorithm, where a key has several: RSA keys have six, and one
     /// key should have one use (RFC 8725, section 3.1).
     #[must_use]
-    pub fn with_algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
-        self.options.algorithm = Some(algorithm);
-        self
+    pub fn with_algorithm(self, algorithm: SigningAlgorithm) -> Self {
+        self.change(|options| options.algorithm = Some(algorithm))
     }
 
     /// Names versions like this instead of by thumbprint. No two may get the same name.
     #[must_use]
-    pub fn with_kid(mut self, name: impl Fn(&PublicKey) -> String + Send + Sync + 'static) -> Self {
-        self.options.naming = Some(Arc::new(name));
-        self
+    pub fn with_kid(self, name: impl Fn(&PublicKey) -> String + Send + Sync + 'static) -> Self {
+        self.change(|options| options.naming = Some(Arc::new(name)))
     }
 
     /// Keeps keys for so long: an hour by default. A version that was disabled goes on verifying
     /// here until then, unless [`invalidate`](Self::invalidate) is called.
     #[must_use]
-    pub fn with_ttl(mut self, ttl: Duration) -> Self {
-        self.options.ttl = ttl;
-        self
+    pub fn with_ttl(self, ttl: Duration) -> Self {
+        self.change(|options| options.ttl = ttl)
     }
 
     /// Asks for keys that are not known at most once in this time: 30 seconds by default.
     #[must_use]
-    pub fn with_cooldown(mut self, cooldown: Duration) -> Self {
-        self.options.cooldown = cooldown;
-        self
+    pub fn with_cooldown(self, cooldown: Duration) -> Self {
+        self.change(|options| options.cooldown = cooldown)
     }
 
     /// Forgets the keys: the next call fetches them. An answer that is under way is not kept.
     pub fn invalidate(&self) {
-        self.flight.invalidate();
+        self.cache.invalidate();
     }
 
     /// Every version that may verify, for publishing as a JWK set.
@@ -117,7 +123,7 @@ where
 
     /// Forgets the keys, if `current` is still the version to sign with.
     pub(super) fn forget(&self, current: &Current) {
-        self.flight.invalidate_if(|kept| {
+        self.cache.invalidate_if(|kept| {
             kept.current.as_ref().is_ok_and(|kept| Arc::ptr_eq(&kept.key, &current.key))
         });
     }
@@ -126,24 +132,36 @@ where
         &self.provider
     }
 
+    /// What was fetched under other options is forgotten.
+    fn change(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(Arc::make_mut(&mut self.options));
+        self.cache = Arc::default();
+        self
+    }
+
     async fn snapshot(&self, wanted: Wanted<'_>) -> Result<Arc<Snapshot>> {
-        if let Some(known) = self.flight.known(self.options.ttl, wanted) {
+        if let Some(known) = self.cache.known(self.options.ttl, wanted) {
             self.hits.increment(1);
             return Ok(known);
         }
         self.misses.increment(1);
-        let fetch = || async {
-            let keys = self.provider.public_keys().await?;
-            Snapshot::new(&keys, &self.options)
+        let fetch = || {
+            let (provider, options) = (Arc::clone(&self.provider), Arc::clone(&self.options));
+            async move { Snapshot::new(&provider.public_keys().await?, &options) }
         };
-        self.flight.fetch(&self.options, wanted, fetch).await
+        self.cache.fetch(&self.options, wanted, fetch).await
     }
+}
+
+/// The version that a provider signs with, asked for and not kept.
+pub(super) async fn current(provider: &(impl Sign + ?Sized)) -> Result<Current> {
+    Snapshot::new(&provider.public_keys().await?, &Options::default())?.current
 }
 
 #[async_trait]
 impl<P> KeySource for ProviderKeys<P>
 where
-    P: Deref + Send + Sync,
+    P: Deref + Send + Sync + 'static,
     P::Target: Sign,
 {
     async fn keys(&self, kid: Option<&str>) -> Result<Arc<JwkSet>> {

@@ -63,7 +63,100 @@ async fn who_gives_up_stalls_nobody() {
     let (gave_up, verified) = tokio::join!(impatient, patient);
     assert!(gave_up.is_err());
     verified.unwrap();
+    assert_eq!(fake.fetches(), 1);
+}
+
+/// A token of a key that nobody has.
+fn unknown(fake: &Fake, n: usize) -> String {
+    let header = json!({ "alg": "Ed25519", "typ": "JWT", "kid": format!("storm-{n}") });
+    forge(fake, &header.to_string(), &claims().to_string())
+}
+
+/// Whoever sends forged tokens and hangs up must not run up the provider's bill.
+#[tokio::test(start_paused = true)]
+async fn searches_that_are_given_up_cost_one_call_in_a_cooldown() {
+    let fake = Arc::new(Fake::new(1));
+    let (keys, verifier, good) = (keys(&fake), verifier(), token(&fake).await);
+    verifier.verify::<Value>(&good, &*keys).await.unwrap();
+    fake.take(Duration::from_millis(80));
+    let hang_up = async |n| {
+        let (verifier, keys) = (&verifier, &keys);
+        let unknown = unknown(&fake, n);
+        let search = verifier.verify::<Value>(&unknown, &**keys);
+        let _ = timeout(Duration::from_millis(5), search).await;
+    };
+    for n in 0..200 {
+        hang_up(n).await; // one after the other
+    }
+    join_all((200..400).map(hang_up)).await; // and all at once
     assert_eq!(fake.fetches(), 2);
+    for n in 0..120 {
+        hang_up(n).await;
+        advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(fake.fetches(), 2 + 3, "in the two minutes after it");
+    verifier.verify::<Value>(&good, &*keys).await.unwrap();
+}
+
+/// Nor when nothing is at hand, at the start or past the time to live.
+#[tokio::test(start_paused = true)]
+async fn fetches_that_are_given_up_are_one_call() {
+    let fake = Arc::new(Fake::new(1));
+    let (keys, verifier, good) = (keys(&fake), verifier(), token(&fake).await);
+    fake.take(Duration::from_secs(2));
+    for n in 0..200 {
+        let unknown = unknown(&fake, n);
+        let fetch = verifier.verify::<Value>(&unknown, &*keys);
+        timeout(Duration::from_millis(5), fetch).await.unwrap_err();
+    }
+    verifier.verify::<Value>(&good, &*keys).await.unwrap();
+    assert_eq!(fake.fetches(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_version_is_found_though_others_gave_up_the_search() {
+    let fake = Arc::new(Fake::new(1));
+    let (keys, verifier, old) = (keys(&fake), verifier(), token(&fake).await);
+    verifier.verify::<Value>(&old, &*keys).await.unwrap();
+    fake.take(Duration::from_millis(80));
+    let give_up = async |n| {
+        let unknown = unknown(&fake, n);
+        let search = verifier.verify::<Value>(&unknown, &*keys);
+        timeout(Duration::from_millis(5), search).await.unwrap_err();
+    };
+    // The search goes on, and finds the version for whoever comes next.
+    fake.rotate();
+    let second = token(&fake).await;
+    give_up(1).await;
+    verifier.verify::<Value>(&second, &*keys).await.unwrap();
+    assert_eq!(fake.fetches(), 2);
+    // A version that came after such a search is found when its cooldown is over.
+    advance(Duration::from_secs(30)).await;
+    give_up(2).await;
+    fake.rotate();
+    let third = token(&fake).await;
+    advance(Duration::from_secs(29)).await;
+    let early = verifier.verify::<Value>(&third, &*keys).await;
+    assert_eq!(reason(early), InvalidToken::UnknownKey);
+    advance(Duration::from_secs(1)).await;
+    verifier.verify::<Value>(&third, &*keys).await.unwrap();
+    assert_eq!(fake.fetches(), 4);
+}
+
+/// A search that fails has been paid for as well, and its error answers for the rest of the cooldown.
+#[tokio::test(start_paused = true)]
+async fn searches_that_fail_are_limited_too() {
+    let fake = Arc::new(Fake::new(1));
+    let (keys, verifier, good) = (keys(&fake), verifier(), token(&fake).await);
+    verifier.verify::<Value>(&good, &*keys).await.unwrap();
+    fake.fail(ErrorKind::Throttled);
+    for n in 0..120 {
+        let error = verifier.verify::<Value>(&unknown(&fake, n), &*keys).await.unwrap_err();
+        assert_eq!((error.kind(), InvalidToken::of(&error)), (ErrorKind::Throttled, None));
+        verifier.verify::<Value>(&good, &*keys).await.unwrap();
+        advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(fake.fetches(), 1 + 4, "in two minutes");
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,6 +166,8 @@ async fn an_answer_to_an_older_question_is_not_kept() {
     let (keys, verifier, token) = (keys(&fake), verifier(), token(&fake).await);
     let mut first = Box::pin(verifier.verify::<Value>(&token, &*keys));
     assert!(first.as_mut().now_or_never().is_none());
+    tokio::task::yield_now().await;
+    assert_eq!(fake.fetches(), 1);
     fake.set_state(0, crate::key::KeyState::Disabled);
     keys.invalidate();
     first.await.unwrap(); // it asked before
@@ -90,12 +185,7 @@ async fn unknown_ids_make_it_ask_once_in_a_while() {
     // A new version is found at once.
     verifier.verify::<Value>(&second, &*keys).await.unwrap();
     assert_eq!(fake.fetches(), 2);
-    let unknown: Vec<_> = (0..100_u8)
-        .map(|n| {
-            let header = json!({ "alg": "Ed25519", "typ": "JWT", "kid": format!("storm-{n}") });
-            forge(&fake, &header.to_string(), &claims().to_string())
-        })
-        .collect();
+    let unknown: Vec<_> = (0..100).map(|n| unknown(&fake, n)).collect();
     for token in &unknown {
         let refused = verifier.verify::<Value>(token, &*keys).await;
         assert_eq!(reason(refused), InvalidToken::UnknownKey);

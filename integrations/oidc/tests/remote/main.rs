@@ -11,4 +11,5 @@ mod discovery;
 mod http;
 mod observability;
 mod outage;
+mod tls;
 mod world;

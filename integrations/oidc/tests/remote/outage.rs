@@ -80,6 +80,74 @@ async fn of_an_unknown_id_nobody_can_tell() {
     }
 }
 
+/// How often an issuer is asked in ten minutes of forged ids, a new one each second; and the seconds.
+async fn forged(world: &World) -> Vec<usize> {
+    let mut asked = Vec::new();
+    for n in 0..600 {
+        let before = world.server.count("/keys");
+        for m in 0..3 {
+            let error = world.verify(&unknown(&format!("{n}-{m}"))).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "nobody can tell");
+        }
+        asked.extend(vec![n; world.server.count("/keys") - before]);
+        world.time.advance(Duration::from_secs(1));
+    }
+    asked
+}
+
+#[tokio::test]
+async fn forged_ids_make_it_ask_a_failing_issuer_no_more_often_than_another() {
+    // Keys at hand: once in a cooldown.
+    let world = World::new().await;
+    let good = world.issuer.token().await;
+    world.verify(&good).await.unwrap();
+    world.server.reply("/keys", Reply::status(500));
+    let each_half_minute: Vec<_> = (0..20).map(|n| n * 30).collect();
+    assert_eq!(forged(&world).await, each_half_minute);
+    world.verify(&good).await.unwrap();
+    // Stale ones: the same.
+    world.time.advance(HOUR);
+    assert_eq!(forged(&world).await, each_half_minute);
+    // None: whoever comes makes it ask, after 1, 2, 4, 8, 16 and then every 30 seconds.
+    let world = World::new().await;
+    world.server.reply("/keys", Reply::status(500));
+    let backing_off: Vec<_> = [0, 1, 3, 7, 15].into_iter().chain((31..600).step_by(30)).collect();
+    assert_eq!(forged(&world).await, backing_off);
+}
+
+/// Nor does it help to hang up.
+#[tokio::test]
+async fn searches_that_are_given_up_are_one_request() {
+    let world = World::new().await;
+    world.keys.refresh().await.unwrap();
+    let set = world.issuer.set().await.to_json();
+    world.server.reply("/keys", Reply::json(set).after(Duration::from_millis(300)));
+    for n in 0..200 {
+        let token = unknown(&n.to_string());
+        let search = world.verify(&token);
+        let _ = tokio::time::timeout(Duration::from_millis(2), search).await;
+    }
+    world.server.asked("/keys", 2).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.verify(&unknown("x")).await.unwrap_err();
+    assert_eq!(world.server.count("/keys"), 2);
+}
+
+#[tokio::test]
+async fn a_new_key_is_found_when_a_search_that_failed_has_cooled_down() {
+    let world = World::new().await;
+    world.keys.refresh().await.unwrap();
+    world.server.reply("/keys", Reply::status(503));
+    world.verify(&unknown("x")).await.unwrap_err();
+    world.issuer.rotate();
+    world.server.publish(&world.issuer).await;
+    let new = world.issuer.token().await;
+    world.time.advance(Duration::from_secs(29));
+    assert_eq!(world.verify(&new).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    world.time.advance(Duration::from_secs(1));
+    world.verify(&new).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_server_that_is_down_is_not_asked_for_every_token() {
     let world = World::new().await;

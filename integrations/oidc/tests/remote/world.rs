@@ -31,7 +31,7 @@ use tokio::net::TcpListener;
 pub(crate) struct Issuer {
     _dir: tempfile::TempDir,
     pub(crate) store: Store,
-    vault: Local,
+    vault: Arc<Local>,
 }
 
 impl Issuer {
@@ -40,11 +40,11 @@ impl Issuer {
         let store = Store::at(dir.path().join("store"));
         store.create_key("k", KeyType::P256, &Protection::None).unwrap();
         let vault = Local::builder(store.clone()).signing_key("k").build().unwrap();
-        Self { _dir: dir, store, vault }
+        Self { _dir: dir, store, vault: Arc::new(vault) }
     }
 
     pub(crate) async fn set(&self) -> JwkSet {
-        (*ProviderKeys::new(&self.vault).jwk_set().await.unwrap()).clone()
+        (*ProviderKeys::new(Arc::clone(&self.vault)).jwk_set().await.unwrap()).clone()
     }
 
     pub(crate) async fn token(&self) -> String {
