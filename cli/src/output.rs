@@ -117,14 +117,16 @@ impl Plan {
                 (opened.map_err(|e| Failure::io(&name, &e))?, false, None)
             }
             Way::Beside { path, old } => {
-                // What replaces a file must not be open to more people meanwhile. What is new is
-                // as open as any new file: the umask decides.
-                let mode = if old.is_some() || private { 0o600 } else { 0o666 };
-                let old = old.map(|o| if private { Permissions::from_mode(0o600) } else { o });
-                let file = cleanup
-                    .create(parent(&path), Permissions::from_mode(mode))
-                    .map_err(|e| Failure::io(&name, &e).hint(cannot_create(&path)))?;
-                (file, false, Some(Place { path, old }))
+                let dir = parent(&path);
+                let failed = |e: io::Error| Failure::io(&name, &e).hint(cannot_create(&path));
+                let replace = old.is_some();
+                let permissions = match old {
+                    _ if private => Permissions::from_mode(0o600),
+                    Some(old) => old,
+                    None => cleanup.permissions_of_new(dir).map_err(failed)?,
+                };
+                let file = cleanup.create(dir).map_err(failed)?;
+                (file, false, Some(Place { path, permissions, replace }))
             }
         };
         Ok(Sink { name, file, stdout, place, cleanup: cleanup.clone() })
@@ -142,7 +144,9 @@ pub(crate) struct Sink {
 
 struct Place {
     path: PathBuf,
-    old: Option<Permissions>,
+    /// What the file gets together with its name: until then it is open to nobody else.
+    permissions: Permissions,
+    replace: bool,
 }
 
 impl Sink {
@@ -154,12 +158,9 @@ impl Sink {
 
     /// Says that all was written that should be: the file gets its name when it is on the disk.
     pub(crate) fn finish(mut self) -> Outcome<()> {
-        let Some(Place { path, old }) = self.place.take() else { return Ok(()) };
+        let Some(Place { path, permissions, replace }) = self.place.take() else { return Ok(()) };
         let failed = |e: io::Error| Failure::io(&self.name, &e);
-        let replace = old.is_some();
-        if let Some(permissions) = old {
-            self.file.set_permissions(permissions).map_err(failed)?;
-        }
+        self.file.set_permissions(permissions).map_err(failed)?;
         self.file.sync_all().map_err(failed)?;
         self.cleanup.put(&path, replace).map_err(|e| match e.kind() {
             io::ErrorKind::AlreadyExists => exists(&self.name),
