@@ -7,6 +7,7 @@
 use std::{
     fs::{File, Permissions},
     io,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -27,20 +28,24 @@ struct State {
 }
 
 impl Cleanup {
-    /// A new file in `dir` that goes away unless it is [`put`](Self::put) in its place.
-    pub(crate) fn create(&self, dir: &Path, permissions: Permissions) -> io::Result<File> {
+    /// A new file in `dir` that goes away unless it is [`put`](Self::put) in its place. It is nobody
+    /// else's: what ends a run without a word, such as SIGKILL, leaves it behind.
+    pub(crate) fn create(&self, dir: &Path) -> io::Result<File> {
         let mut state = self.lock();
         if state.interrupted {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        let (file, path) = tempfile::Builder::new()
-            .prefix(".bulla-")
-            .suffix(".tmp")
-            .permissions(permissions)
-            .tempfile_in(dir)
-            .map(NamedTempFile::into_parts)?;
+        let (file, path) = temporary(dir, 0o600).map(NamedTempFile::into_parts)?;
         state.temporary = Some(path);
         Ok(file)
+    }
+
+    /// How open a new file in `dir` is. Only making one tells, since besides the umask the directory may
+    /// have a default ACL, and file systems have rules of their own.
+    pub(crate) fn permissions_of_new(&self, dir: &Path) -> io::Result<Permissions> {
+        // It is gone again before a signal can end the run.
+        let _state = self.lock();
+        Ok(temporary(dir, 0o666)?.as_file().metadata()?.permissions())
     }
 
     /// Gives the file its name: in place of another only if `replace`.
@@ -86,10 +91,17 @@ impl Cleanup {
     }
 }
 
+fn temporary(dir: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".bulla-")
+        .suffix(".tmp")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(dir)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     fn names(dir: &Path) -> usize {
         std::fs::read_dir(dir).unwrap().count()
@@ -99,11 +111,11 @@ mod tests {
     fn a_signal_before_the_rename_wins() {
         let dir = tempfile::tempdir().unwrap();
         let cleanup = Cleanup::default();
-        cleanup.create(dir.path(), Permissions::from_mode(0o666)).unwrap();
+        cleanup.create(dir.path()).unwrap();
         assert_eq!(names(dir.path()), 1);
         cleanup.interrupt();
         assert!(cleanup.put(&dir.path().join("out"), false).is_err());
-        assert!(cleanup.create(dir.path(), Permissions::from_mode(0o666)).is_err());
+        assert!(cleanup.create(dir.path()).is_err());
         assert_eq!(names(dir.path()), 0);
     }
 
@@ -112,7 +124,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("out");
         let cleanup = Cleanup::default();
-        cleanup.create(dir.path(), Permissions::from_mode(0o666)).unwrap();
+        cleanup.create(dir.path()).unwrap();
         std::fs::write(&target, "theirs").unwrap();
         let error = cleanup.put(&target, false).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);

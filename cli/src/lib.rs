@@ -6,6 +6,7 @@
 #[cfg(not(unix))]
 compile_error!("the bulla command is for Unix systems");
 
+mod access;
 mod args;
 mod ask;
 mod cleanup;

@@ -8,10 +8,11 @@ use std::{
 };
 
 use crate::{
+    access::{Access, Lost},
     cleanup::Cleanup,
     failure::{Failure, Outcome},
     input::Source,
-    shown, stdio,
+    say, shown, stdio,
 };
 
 /// What OUTPUT names.
@@ -61,7 +62,7 @@ enum Way {
     /// A named pipe: opening it waits for whoever reads.
     Pipe(PathBuf),
     /// A file, written under another name beside it. `old` is what it replaces.
-    Beside { path: PathBuf, old: Option<Permissions> },
+    Beside { path: PathBuf, old: Option<Access> },
 }
 
 impl Plan {
@@ -117,14 +118,16 @@ impl Plan {
                 (opened.map_err(|e| Failure::io(&name, &e))?, false, None)
             }
             Way::Beside { path, old } => {
-                // What replaces a file must not be open to more people meanwhile. What is new is
-                // as open as any new file: the umask decides.
-                let mode = if old.is_some() || private { 0o600 } else { 0o666 };
-                let old = old.map(|o| if private { Permissions::from_mode(0o600) } else { o });
-                let file = cleanup
-                    .create(parent(&path), Permissions::from_mode(mode))
-                    .map_err(|e| Failure::io(&name, &e).hint(cannot_create(&path)))?;
-                (file, false, Some(Place { path, old }))
+                let dir = parent(&path);
+                let failed = |e: io::Error| Failure::io(&name, &e).hint(cannot_create(&path));
+                let replace = old.is_some();
+                let access = match old {
+                    _ if private => Given::Permissions(Permissions::from_mode(0o600)),
+                    Some(old) => Given::Old(old),
+                    None => Given::Permissions(cleanup.permissions_of_new(dir).map_err(failed)?),
+                };
+                let file = cleanup.create(dir).map_err(failed)?;
+                (file, false, Some(Place { path, access, replace }))
             }
         };
         Ok(Sink { name, file, stdout, place, cleanup: cleanup.clone() })
@@ -142,7 +145,16 @@ pub(crate) struct Sink {
 
 struct Place {
     path: PathBuf,
-    old: Option<Permissions>,
+    /// What the file gets together with its name: until then it is open to nobody else.
+    access: Given,
+    replace: bool,
+}
+
+/// Who may do what with a file.
+enum Given {
+    Permissions(Permissions),
+    /// What the file allows that it replaces.
+    Old(Access),
 }
 
 impl Sink {
@@ -154,18 +166,23 @@ impl Sink {
 
     /// Says that all was written that should be: the file gets its name when it is on the disk.
     pub(crate) fn finish(mut self) -> Outcome<()> {
-        let Some(Place { path, old }) = self.place.take() else { return Ok(()) };
+        let Some(Place { path, access, replace }) = self.place.take() else { return Ok(()) };
         let failed = |e: io::Error| Failure::io(&self.name, &e);
-        let replace = old.is_some();
-        if let Some(permissions) = old {
-            self.file.set_permissions(permissions).map_err(failed)?;
-        }
+        let lost = match access {
+            Given::Permissions(permissions) => {
+                self.file.set_permissions(permissions).map(|()| Lost::default())
+            }
+            Given::Old(access) => access.give(&self.file),
+        };
+        let lost = lost.map_err(failed)?;
         self.file.sync_all().map_err(failed)?;
         self.cleanup.put(&path, replace).map_err(|e| match e.kind() {
             io::ErrorKind::AlreadyExists => exists(&self.name),
             _ => failed(e),
         })?;
-        sync_directory(parent(&path)).map_err(failed)
+        sync_directory(parent(&path)).map_err(failed)?;
+        tell(&self.name, &lost);
+        Ok(())
     }
 }
 
@@ -209,7 +226,19 @@ fn look(path: PathBuf, name: &str, force: bool, source: Option<&Source>) -> Outc
     // The link stays a link, and the file that it leads to is replaced.
     let path =
         if link { fs::canonicalize(&path).map_err(|e| Failure::io(name, &e))? } else { path };
-    Ok(Way::Beside { path, old: Some(Permissions::from_mode(found.mode() & 0o777)) })
+    let old = Access::of(&path, &found).map_err(|e| Failure::io(name, &e))?;
+    Ok(Way::Beside { path, old: Some(old) })
+}
+
+/// Says what the new file has no more of the old one.
+fn tell(name: &str, lost: &Lost) {
+    if let Some((last, first)) = lost.what.split_last() {
+        let and = if first.is_empty() { "" } else { " and " };
+        say::note(&format!("{name}: could not keep its {}{and}{last}", first.join(", ")));
+    }
+    if let Some((old, new)) = lost.mode {
+        say::detail(&format!("so that nobody gains access, mode {old:04o} became {new:04o}"));
+    }
 }
 
 /// Refuses to write over what is being read.

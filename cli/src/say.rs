@@ -1,6 +1,11 @@
 //! Words to the user, on standard error. If nobody can read them, nothing is lost.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    path::Path,
+};
+
+use crate::shown;
 
 /// A line of its own.
 pub(crate) fn note(text: &str) {
@@ -13,6 +18,12 @@ pub(crate) fn leave_line() {
     if out.is_terminal() {
         let _ = writeln!(out);
     }
+}
+
+/// Why nothing happens for a while: another program does something and has this file locked.
+pub(crate) fn waiting(does: &str, locked: &Path) {
+    let locked = shown::path(locked);
+    note(&format!("another program {does}; waiting until it unlocks {locked}"));
 }
 
 /// What may help with the note before.

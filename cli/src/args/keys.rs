@@ -244,7 +244,7 @@ pub(crate) struct PublicKey {
     /// Where to write; standard output unless said
     #[arg(short, long, value_name = "OUTPUT")]
     pub(crate) output: Option<PathBuf>,
-    /// Replace OUTPUT if it exists; it keeps its permissions
+    /// Replace OUTPUT if it exists; it keeps its owner, group and permissions
     #[arg(short, long)]
     pub(crate) force: bool,
 }

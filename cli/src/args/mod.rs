@@ -110,7 +110,7 @@ pub(crate) struct Encrypt {
     pub(crate) text: bool,
     #[command(flatten)]
     pub(crate) passphrases: PassphraseFiles,
-    /// Replace the output if it exists; it keeps its permissions
+    /// Replace the output if it exists; it keeps its owner, group and permissions
     #[arg(short, long)]
     pub(crate) force: bool,
 }
@@ -143,7 +143,7 @@ pub(crate) struct Decrypt {
     pub(crate) range: Option<ByteRange>,
     #[command(flatten)]
     pub(crate) opening: OpenArgs,
-    /// Replace the output if it exists; it keeps its permissions
+    /// Replace the output if it exists; it keeps its owner, group and permissions
     #[arg(short, long)]
     pub(crate) force: bool,
 }
@@ -225,7 +225,7 @@ pub(crate) struct Rewrap {
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) passphrases: PassphraseFiles,
-    /// Replace OUTPUT if it exists; it keeps its permissions
+    /// Replace OUTPUT if it exists; it keeps its owner, group and permissions
     #[arg(short, long)]
     pub(crate) force: bool,
 }

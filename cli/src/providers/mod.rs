@@ -133,7 +133,8 @@ fn elsewhere_recipient(
 pub(crate) fn store() -> Outcome<Store> {
     let path = Store::default_path()?;
     let absolute = std::path::absolute(&path);
-    Ok(Store::at(absolute.map_err(|e| Failure::io(&shown::path(&path), &e))?))
+    let store = Store::at(absolute.map_err(|e| Failure::io(&shown::path(&path), &e))?);
+    Ok(store.on_wait(|lock| say::waiting("is changing the key store", lock)))
 }
 
 /// The name in the local key store, of a key that is there.

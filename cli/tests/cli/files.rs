@@ -6,7 +6,7 @@ use std::{
         fs::{MetadataExt as _, PermissionsExt as _, symlink},
         process::CommandExt as _,
     },
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
 };
 
@@ -141,22 +141,13 @@ fn directories_are_no_files() {
     assert_eq!(sandbox.names(), ["a", "d"]);
 }
 
-/// `bulla` where anybody may run it. Copied by another process: one that this process has open for
-/// writing can't be run by the tests beside this one.
-fn copied_binary(sandbox: &Sandbox) -> PathBuf {
-    let binary = sandbox.work().parent().unwrap().join("bulla");
-    let copied = Command::new("cp").arg(BULLA).arg(&binary).status().unwrap();
-    assert!(copied.success());
-    binary
-}
-
 #[test]
 fn a_directory_that_can_not_be_written_to_is_told() {
     let sandbox = Sandbox::new();
     sandbox.write("a", "text");
     // The superuser may write anywhere, so somebody else has to try.
     let as_root = fs::metadata(sandbox.path("a")).unwrap().uid() == 0;
-    let binary = copied_binary(&sandbox);
+    let binary = sandbox.copied_binary();
     for dir in [sandbox.work().parent().unwrap(), &sandbox.work()] {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o555)).unwrap();
     }
@@ -179,7 +170,7 @@ fn an_input_that_may_not_be_read_is_told() {
     sandbox.write("a", "text");
     let as_root = fs::metadata(sandbox.path("a")).unwrap().uid() == 0;
     let outside = sandbox.work().parent().unwrap().to_owned();
-    let binary = copied_binary(&sandbox);
+    let binary = sandbox.copied_binary();
     for dir in [&outside, &sandbox.work()] {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o777)).unwrap();
     }

@@ -1,10 +1,15 @@
 //! `bulla keys`.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
+    process::Stdio,
+};
 
 use serde_json::Value;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, ended};
 
 #[test]
 fn an_empty_store_is_no_error_and_is_not_made() {
@@ -135,4 +140,26 @@ fn an_export_replaces_nothing_without_force() {
     // Whoever could read the old file does not get the key.
     let mode = std::fs::metadata(sandbox.path("out")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_change_under_way_is_waited_for_and_told() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("keys create work");
+    let path = sandbox.home().join("lock");
+    let lock = File::open(&path).unwrap();
+    lock.lock().unwrap();
+    let mut command = sandbox.bulla();
+    command.args(["keys", "rotate", "work"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let told = "bulla: another program is changing the key store; waiting until it unlocks";
+    assert_eq!(line, format!("{told} {}\n", path.display()));
+    drop(lock);
+    let ended = ended(child);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let text = String::from_utf8(ended.stdout).unwrap();
+    assert!(text.contains("2  active"), "{text}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"", "as FORMAT.md says");
 }

@@ -82,6 +82,14 @@ impl Sandbox {
         command
     }
 
+    /// `bulla` where anybody may run it. Copied by another process: one that this process has open for
+    /// writing can't be run by the tests beside this one.
+    pub(crate) fn copied_binary(&self) -> PathBuf {
+        let binary = self.dir.path().join("bulla");
+        assert!(Command::new("cp").arg(BULLA).arg(&binary).status().unwrap().success());
+        binary
+    }
+
     /// Runs `bulla` with arguments that are separated by spaces.
     pub(crate) fn run(&self, args: &str) -> Ended {
         end(self.bulla().args(args.split_whitespace()))

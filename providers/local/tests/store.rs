@@ -5,8 +5,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Barrier,
+    sync::{
+        Arc, Barrier, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     thread,
+    time::Duration,
 };
 
 use bulla::{ErrorKind, key::KeyState};
@@ -113,6 +117,62 @@ fn rotations_of_many_threads_all_count() {
     let record = store.key("orders").unwrap();
     assert_eq!(record.current, 9);
     assert_eq!(record.versions.len(), 9);
+}
+
+/// Takes the lock of a store, as another program would.
+fn held(store: &Store) -> fs::File {
+    let lock = fs::File::open(store.path().join("lock")).unwrap();
+    lock.lock().unwrap();
+    lock
+}
+
+#[test]
+fn a_lock_that_is_kept_is_not_waited_for_without_end() {
+    let (_dir, store) = new_store();
+    let id = aes(&store, "orders");
+    let lock = held(&store);
+    let waits = Arc::new(AtomicUsize::new(0));
+    let impatient = store.clone().lock_timeout(Duration::from_millis(50)).on_wait({
+        let (waits, path) = (Arc::clone(&waits), store.path().join("lock"));
+        move |told| {
+            assert_eq!(told, path);
+            waits.fetch_add(1, SeqCst);
+        }
+    });
+    let none = Protection::None;
+    for result in [
+        impatient.create_key("other", KeyType::Aes256, &none),
+        impatient.rotate("orders", &none),
+        impatient.set_current("orders", 1),
+        impatient.set_state("orders", None, KeyState::Disabled),
+        impatient.destroy("orders", None),
+    ] {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        let path = store.path().join("lock");
+        assert!(error.message().contains(path.to_str().unwrap()), "{error}");
+        assert!(error.message().contains("nothing was changed; try again"), "{error}");
+    }
+    assert_eq!(waits.load(SeqCst), 5, "once for each change");
+    // Who doesn't want to wait at all doesn't hear of waiting.
+    let hasty = impatient.clone().lock_timeout(Duration::ZERO);
+    assert_eq!(hasty.rotate("orders", &none).unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(waits.load(SeqCst), 5);
+    // Reading needs no lock.
+    assert_eq!(store.key("orders").unwrap().id, id);
+    assert_eq!(store.keys().unwrap().len(), 1);
+    drop(lock);
+    assert_eq!(hasty.rotate("orders", &none).unwrap().current, 2);
+    assert_eq!(waits.load(SeqCst), 5);
+}
+
+#[test]
+fn a_change_goes_on_when_the_lock_is_free() {
+    let (_dir, store) = new_store();
+    aes(&store, "orders");
+    let lock = Mutex::new(Some(held(&store)));
+    let patient = store.on_wait(move |_| drop(lock.lock().unwrap().take()));
+    assert_eq!(patient.rotate("orders", &Protection::None).unwrap().current, 2);
 }
 
 #[cfg(unix)]

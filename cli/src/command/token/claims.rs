@@ -11,7 +11,7 @@ use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, Visitor},
 };
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     args::SignToken,
@@ -25,9 +25,18 @@ const MAX_LEN: u64 = 64 << 10;
 
 const DEFAULT_TTL: Duration = Duration::from_secs(3600);
 
-/// Claims in the order in which they were given, their values as they were written: a number keeps
-/// its digits, and a member that occurs twice further in is seen by the library, which refuses it.
-pub(super) struct ClaimSet(Vec<(String, Box<RawValue>)>);
+/// Claims in the order in which they were given.
+pub(super) struct ClaimSet(Vec<(String, ClaimValue)>);
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ClaimValue {
+    /// What an option says, or what every token has.
+    Said(Value),
+    /// JSON as it was written: a number keeps its digits, and a member that occurs twice further in is
+    /// seen by the library, which refuses it.
+    Written(Box<RawValue>),
+}
 
 impl ClaimSet {
     /// Those of the arguments, and what every token has besides.
@@ -35,20 +44,20 @@ impl ClaimSet {
         let mut claims = Self(Vec::new());
         for (name, value) in [("iss", &args.iss), ("sub", &args.sub)] {
             if let Some(value) = value {
-                claims.add(name.to_owned(), raw(value)?)?;
+                claims.add(name.to_owned(), said(value.as_str()))?;
             }
         }
         match args.aud.as_slice() {
             [] => {}
-            [one] => claims.add("aud".to_owned(), raw(one)?)?,
-            several => claims.add("aud".to_owned(), raw(several)?)?,
+            [one] => claims.add("aud".to_owned(), said(one.as_str()))?,
+            several => claims.add("aud".to_owned(), said(several))?,
         }
         for claim in &args.claim {
-            claims.add(claim.name.clone(), claim.value.clone())?;
+            claims.add(claim.name.clone(), ClaimValue::Written(claim.value.clone()))?;
         }
         if let Some(path) = &args.claims {
             for (name, value) in read(path)?.0 {
-                claims.add(name, value)?;
+                claims.add(name, ClaimValue::Written(value))?;
             }
         }
         if args.ttl.is_some() && claims.has("exp") {
@@ -62,7 +71,7 @@ impl ClaimSet {
         self.0.iter().any(|(known, _)| known == name)
     }
 
-    fn add(&mut self, name: String, value: Box<RawValue>) -> Outcome<()> {
+    fn add(&mut self, name: String, value: ClaimValue) -> Outcome<()> {
         if self.has(&name) {
             return Err(twice(&name));
         }
@@ -72,10 +81,12 @@ impl ClaimSet {
 
     /// Adds `iat`, `exp` and `jti` where they were not given.
     fn complete(&mut self, ttl: Duration) -> Outcome<()> {
-        let own = Members::deserialize(&*raw(&Claims::new()?.with_ttl(ttl))?);
-        for (name, value) in own.map_err(|e| unwritable(&e))?.0 {
+        // Claims are an object, and nothing else has members.
+        let own = serde_json::to_value(Claims::new()?.with_ttl(ttl)).map_err(|e| unwritable(&e))?;
+        let Value::Object(own) = own else { return Ok(()) };
+        for (name, value) in own {
             if !self.has(&name) {
-                self.0.push((name, value));
+                self.0.push((name, ClaimValue::Said(value)));
             }
         }
         Ok(())
@@ -128,8 +139,8 @@ fn read(path: &Path) -> Outcome<Members> {
     })
 }
 
-fn raw(value: &(impl Serialize + ?Sized)) -> Outcome<Box<RawValue>> {
-    to_raw_value(value).map_err(|error| unwritable(&error))
+fn said(value: impl Into<Value>) -> ClaimValue {
+    ClaimValue::Said(value.into())
 }
 
 fn unwritable(error: &serde_json::Error) -> Failure {
@@ -138,4 +149,47 @@ fn unwritable(error: &serde_json::Error) -> Failure {
 
 fn twice(name: &str) -> Failure {
     Failure::usage(format!("the claim {} is given twice", shown::token(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Cli, Command, TokenCommand};
+
+    fn signed(args: &[&str]) -> String {
+        let line = ["bulla", "token", "sign", "--key", "local:k"].iter().chain(args);
+        let Command::Token(TokenCommand::Sign(args)) = Cli::try_parse_from(line).unwrap().command
+        else {
+            panic!("another command")
+        };
+        serde_json::to_string(&ClaimSet::collect(&args).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn claims_are_merged_in_their_order_and_as_they_were_written() {
+        let text = signed(&[
+            "--sub",
+            "ada",
+            "--aud",
+            "a",
+            "--aud",
+            "b",
+            "--claim",
+            "scope=read",
+            "--claim",
+            "big:=18446744073709551617.250",
+            "--claim",
+            "inner:={\"a\":1,\"a\":2}",
+            "--claim",
+            "jti=mine",
+            "--claim",
+            "iat:=7",
+        ]);
+        let given = r#"{"sub":"ada","aud":["a","b"],"scope":"read","big":18446744073709551617.250,"inner":{"a":1,"a":2},"jti":"mine","iat":7,"exp":"#;
+        let exp = text.strip_prefix(given).and_then(|rest| rest.strip_suffix('}'));
+        assert!(exp.is_some_and(|exp| exp.parse::<u64>().is_ok()), "{text}");
+        assert!(signed(&["--aud", "a"]).starts_with(r#"{"aud":"a","exp":"#));
+    }
 }

@@ -55,7 +55,7 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is no such version; [`ErrorKind::Disabled`] if it is not
     /// active: activate it first with [`set_state`](Self::set_state); [`ErrorKind::Destroyed`] if
-    /// it is gone.
+    /// it is gone; [`ErrorKind::Timeout`] if another program keeps the store's lock.
     pub fn set_current(&self, name_or_id: &str, version: u32) -> Result<KeyRecord> {
         self.change(name_or_id, |entry| {
             match entry.listed(version)?.state {
@@ -83,7 +83,8 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for other states than active, deprecated and disabled (see
     /// [`destroy`](Self::destroy)); [`ErrorKind::NotFound`] if there is no such key or version;
-    /// [`ErrorKind::Destroyed`] if it is gone.
+    /// [`ErrorKind::Destroyed`] if it is gone; [`ErrorKind::Timeout`] if another program keeps the
+    /// store's lock.
     pub fn set_state(
         &self,
         name_or_id: &str,
@@ -112,9 +113,9 @@ impl Store {
     /// protected by a passphrase stays protected there.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is no such key or version; [`ErrorKind::Io`] or
-    /// [`ErrorKind::Denied`] if the file can't be removed: the version is marked as destroyed, and
-    /// its material is still there.
+    /// [`ErrorKind::NotFound`] if there is no such key or version; [`ErrorKind::Timeout`] if another
+    /// program keeps the store's lock; [`ErrorKind::Io`] or [`ErrorKind::Denied`] if the file can't be
+    /// removed: the version is marked as destroyed, and its material is still there.
     pub fn destroy(&self, name_or_id: &str, version: Option<u32>) -> Result<KeyRecord> {
         // The state goes first: after a crash in between, the next change removes the file.
         let (record, swept) = self.change_and_sweep(name_or_id, |entry| {

@@ -136,7 +136,7 @@ fn read_checked(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>>
     Ok(Some(content))
 }
 
-fn check_file(path: &Path, metadata: &Metadata) -> Result<()> {
+pub(super) fn check_file(path: &Path, metadata: &Metadata) -> Result<()> {
     if !metadata.is_file() {
         return Err(no_file(path));
     }
@@ -144,7 +144,7 @@ fn check_file(path: &Path, metadata: &Metadata) -> Result<()> {
 }
 
 /// Opens a file, but follows no link in its place and waits for nobody, as opening a pipe would.
-fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     #[cfg(unix)]
     {
         use rustix::fs::OFlags;
@@ -156,7 +156,7 @@ fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 }
 
 /// The error of [`open`]. Systems have several codes for a link in the place of a file.
-fn not_opened(what: &str, path: &Path, error: io::Error) -> Error {
+pub(super) fn not_opened(what: &str, path: &Path, error: io::Error) -> Error {
     match fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.is_file() => no_file(path),
         _ => failed(what, path, error),
@@ -224,19 +224,6 @@ fn all_names(dir: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(dir).map_err(|error| failed("read", dir, error))?;
     let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
     names.collect::<io::Result<_>>().map_err(|error| failed("read", dir, error))
-}
-
-/// Takes the advisory lock of the store, waiting for it. Released when the file is dropped.
-pub(crate) fn lock(path: &Path) -> Result<File> {
-    if let Ok(metadata) = fs::symlink_metadata(path) {
-        check_file(path, &metadata)?;
-    }
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let file = open(path, &mut options).map_err(|error| not_opened("open", path, error))?;
-    check_file(path, &file.metadata().map_err(|error| failed("read", path, error))?)?;
-    file.lock().map_err(|error| failed("lock", path, error))?;
-    Ok(file)
 }
 
 /// The directory that a path is in; `.` for a bare name.
@@ -361,7 +348,7 @@ mod tests {
         }
         refused(&file, read(&file, 9).unwrap_err(), 1);
         refused(&file, read_checked(&file, 9).unwrap_err(), 1);
-        refused(&file, lock(&file).unwrap_err(), 1);
+        refused(&file, super::super::lock::open(&file).unwrap_err(), 1);
         refused(&sub, check_dir(&sub).unwrap_err(), 1);
         refused(&sub, check_root(&sub).unwrap_err(), 1);
     }

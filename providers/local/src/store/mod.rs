@@ -5,11 +5,14 @@ mod entry;
 mod exchange;
 mod files;
 mod layout;
+mod lock;
 
 use std::{
     collections::BTreeMap,
     fs::{self, File},
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use bulla::{Error, ErrorKind, Result};
@@ -29,12 +32,17 @@ use crate::{
     timestamp::Timestamp,
 };
 use layout::{KeyFile, KeyFormat, MAX_FILE, damaged};
+use lock::Waiting;
 
 /// A key store in a directory. Making one touches nothing: files are read when a method needs
 /// them. All methods block on the file system.
 ///
 /// Where a method takes `name_or_id`, 32 lower-case hexadecimal digits are an id, anything else is
 /// a name.
+///
+/// Methods that change something take the store's lock, which other programs on this machine keep to
+/// as well: one change at a time. Those that wait too long for it answer [`ErrorKind::Timeout`], with
+/// nothing changed; see [`lock_timeout`](Self::lock_timeout). Reading takes no lock.
 ///
 /// # Security
 /// Directories have mode 0700 and files 0600. A store, key or file that belongs to another user
@@ -44,6 +52,7 @@ use layout::{KeyFile, KeyFormat, MAX_FILE, damaged};
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    waiting: Waiting,
 }
 
 impl Store {
@@ -64,7 +73,21 @@ impl Store {
     /// The store in `root`, whether or not there is one yet.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), waiting: Waiting::default() }
+    }
+
+    /// How long a change waits for another program's to end: 10 seconds unless set. Zero is not to
+    /// wait at all.
+    #[must_use]
+    pub fn lock_timeout(self, timeout: Duration) -> Self {
+        Self { waiting: Waiting { timeout, ..self.waiting }, ..self }
+    }
+
+    /// Calls this once in every change that has to wait, with the path of the lock, such as to tell
+    /// a user what is being waited for.
+    #[must_use]
+    pub fn on_wait(self, told: impl Fn(&Path) + Send + Sync + 'static) -> Self {
+        Self { waiting: Waiting { told: Some(Arc::new(told)), ..self.waiting }, ..self }
     }
 
     /// The directory.
@@ -91,7 +114,8 @@ impl Store {
     /// [`ErrorKind::AlreadyExists`] if the name is taken; [`ErrorKind::InvalidInput`] if it is not
     /// 1 to 64 characters of `[A-Za-z0-9._-]` or starts with `.` or `-`;
     /// [`ErrorKind::Unsupported`] for an asymmetric type in a build without the feature
-    /// `aws-lc-rs`; [`ErrorKind::Denied`] or [`ErrorKind::Io`] if the files can't be written.
+    /// `aws-lc-rs`; [`ErrorKind::Denied`] or [`ErrorKind::Io`] if the files can't be written;
+    /// [`ErrorKind::Timeout`] if another program keeps the store's lock: try again.
     pub fn create_key(
         &self,
         name: &str,
@@ -246,7 +270,7 @@ impl Store {
     /// Takes the lock of a store that exists.
     fn lock(&self) -> Result<File> {
         self.check()?;
-        files::lock(&self.root.join("lock"))
+        self.waiting.lock(&self.lock_path())
     }
 
     /// Takes the lock, making the store first if there is none.
@@ -258,7 +282,7 @@ impl Store {
         }
         files::make_dir(&self.root)?;
         files::check_root(&self.root)?;
-        let lock = files::lock(&self.root.join("lock"))?;
+        let lock = self.waiting.lock(&self.lock_path())?;
         files::make_dir(&self.names_dir())?;
         files::make_dir(&self.keys_dir())?;
         self.check()?;
@@ -270,6 +294,10 @@ impl Store {
         files::check_root(&self.root)?;
         files::check_dir(&self.keys_dir())?;
         files::check_dir(&self.names_dir())
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.root.join("lock")
     }
 
     fn keys_dir(&self) -> PathBuf {
