@@ -24,5 +24,6 @@ mod rewrap;
 mod sandbox;
 mod tampering;
 mod terminal;
+mod together;
 mod tokens;
 mod transcripts;
