@@ -174,9 +174,11 @@ mod tests {
         assert!(lock(&path, "a", Duration::ZERO).unwrap().is_some());
     }
 
+    type Change = fn(&Path);
+
     #[test]
     fn any_change_is_seen() {
-        let changes: [(&str, fn(&Path)); 6] = [
+        let changes: [(&str, Change); 6] = [
             ("replaced", |path| {
                 fs::write(path.with_extension("new"), "new").unwrap();
                 fs::rename(path.with_extension("new"), path).unwrap();

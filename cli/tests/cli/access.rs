@@ -152,7 +152,11 @@ fn a_group_is_kept_by_its_member() {
     let group = match other {
         Some(group) => group,
         None if rustix::process::geteuid().is_root() => GROUP,
-        None => return eprintln!("SKIPPED, since this user is in one group: a_group_is_kept"),
+        None => {
+            return eprintln!(
+                "SKIPPED, since this user is in one group: a_group_is_kept_by_its_member"
+            );
+        }
     };
     chown(sandbox.path("a"), None, Some(group)).unwrap();
     fs::set_permissions(sandbox.path("a"), fs::Permissions::from_mode(0o640)).unwrap();

@@ -61,12 +61,14 @@ fn expect_done(child: Child) {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }
 
+type Change<'a> = &'a dyn Fn();
+
 #[test]
 fn what_others_do_to_a_file_is_not_undone_by_a_rewrap() {
     let sandbox = sandbox();
     let (a, b) = (sandbox.path("a.bulla"), sandbox.path("b.bulla"));
     let before = sandbox.read("a.bulla");
-    let changes: [(&str, &dyn Fn()); 5] = [
+    let changes: [(&str, Change<'_>); 5] = [
         ("was changed meanwhile", &|| fs::rename(&b, &a).unwrap()),
         ("was changed meanwhile", &|| {
             let modified = fs::metadata(&a).unwrap().modified().unwrap();
