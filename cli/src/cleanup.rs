@@ -63,17 +63,17 @@ impl Cleanup {
         self.lock().temporary = None;
     }
 
-    /// Remembers how a terminal is set, for the case that the run ends before
-    /// [`restore_no_more`](Self::restore_no_more).
+    /// Remembers how a terminal is set, for [`restore`](Self::restore) or for the case that the run ends
+    /// before.
     pub(crate) fn restore_later(&self, terminal: File) {
         if let Ok(settings) = tcgetattr(&terminal) {
             self.lock().terminal = Some((terminal, settings));
         }
     }
 
-    /// The terminal is as it was.
-    pub(crate) fn restore_no_more(&self) {
-        self.lock().terminal = None;
+    /// Sets the terminal as it was.
+    pub(crate) fn restore(&self) {
+        self.lock().restore();
     }
 
     /// Removes the file and refuses every other: the run ends now.
@@ -81,13 +81,19 @@ impl Cleanup {
         let mut state = self.lock();
         state.interrupted = true;
         state.temporary = None;
-        if let Some((terminal, settings)) = state.terminal.take() {
-            let _ = tcsetattr(terminal, OptionalActions::Now, &settings);
-        }
+        state.restore();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn restore(&mut self) {
+        if let Some((terminal, settings)) = self.terminal.take() {
+            let _ = tcsetattr(terminal, OptionalActions::Now, &settings);
+        }
     }
 }
 

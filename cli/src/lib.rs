@@ -27,6 +27,7 @@ mod providers;
 mod pump;
 mod range;
 mod remote;
+mod replaced;
 mod say;
 mod shown;
 mod stdio;

@@ -8,10 +8,11 @@ use std::{
 };
 
 use crate::{
-    access::{Access, Lost},
+    access::Lost,
     cleanup::Cleanup,
     failure::{Failure, Outcome},
     input::Source,
+    replaced::Replaced,
     say, shown, stdio,
 };
 
@@ -53,6 +54,7 @@ pub(crate) struct Plan {
     name: String,
     way: Way,
     private: bool,
+    force: bool,
 }
 
 #[derive(Debug)]
@@ -61,8 +63,10 @@ enum Way {
     Through { file: File, stdout: bool },
     /// A named pipe: opening it waits for whoever reads.
     Pipe(PathBuf),
-    /// A file, written under another name beside it. `old` is what it replaces.
-    Beside { path: PathBuf, old: Option<Access> },
+    /// A new file, written under another name beside it.
+    New(PathBuf),
+    /// The same in the place of another.
+    Instead(Replaced),
 }
 
 impl Plan {
@@ -74,25 +78,26 @@ impl Plan {
                 let file = stdio::stdout().map_err(failed)?;
                 refuse_same(source, &file.metadata().map_err(failed)?)?;
                 let way = Way::Through { file, stdout: true };
-                Ok(Self { name: stdio::STDOUT.to_owned(), way, private: false })
+                Ok(Self { name: stdio::STDOUT.to_owned(), way, private: false, force })
             }
             Target::File(path) => {
                 let name = shown::path(&path);
                 let way = look(path, &name, force, source)?;
-                Ok(Self { name, way, private: false })
+                Ok(Self { name, way, private: false, force })
             }
         }
     }
 
-    /// The file that is read is the one to replace, when the new one is whole.
+    /// The file that is read is the one to replace, when the new one is whole. To be read from here on:
+    /// another run may have been waited for.
     pub(crate) fn in_place(path: &Path) -> Outcome<Self> {
         let name = shown::path(path);
         let way = look(path.to_owned(), &name, true, None)?;
-        if !matches!(way, Way::Beside { .. }) {
+        if !matches!(way, Way::New(_) | Way::Instead(_)) {
             let failure = Failure::usage("is no file, so it can't be replaced").at(&name);
             return Err(failure.hint("name the output with -o"));
         }
-        Ok(Self { name, way, private: false })
+        Ok(Self { name, way, private: false, force: true })
     }
 
     /// For a file that only its owner may read, be it new or not.
@@ -110,28 +115,33 @@ impl Plan {
 
     /// Starts writing.
     pub(crate) fn open(self, cleanup: &Cleanup) -> Outcome<Sink> {
-        let Self { name, way, private } = self;
+        let Self { name, way, private, force } = self;
         let (file, stdout, place) = match way {
             Way::Through { file, stdout } => (file, stdout, None),
             Way::Pipe(path) => {
                 let opened = OpenOptions::new().write(true).open(path);
                 (opened.map_err(|e| Failure::io(&name, &e))?, false, None)
             }
-            Way::Beside { path, old } => {
-                let dir = parent(&path);
-                let failed = |e: io::Error| Failure::io(&name, &e).hint(cannot_create(&path));
-                let replace = old.is_some();
-                let access = match old {
-                    _ if private => Given::Permissions(Permissions::from_mode(0o600)),
-                    Some(old) => Given::Old(old),
-                    None => Given::Permissions(cleanup.permissions_of_new(dir).map_err(failed)?),
-                };
-                let file = cleanup.create(dir).map_err(failed)?;
-                (file, false, Some(Place { path, access, replace }))
+            Way::New(path) => {
+                let file = create(cleanup, &path, &name)?;
+                let own = Permissions::from_mode(0o600);
+                let permissions =
+                    if private { Ok(own) } else { cleanup.permissions_of_new(parent(&path)) };
+                let permissions = permissions.map_err(|e| Failure::io(&name, &e))?;
+                (file, false, Some(Place::New { path, permissions, force }))
+            }
+            Way::Instead(old) => {
+                let file = create(cleanup, old.path(), &name)?;
+                (file, false, Some(Place::Instead { old, private }))
             }
         };
         Ok(Sink { name, file, stdout, place, cleanup: cleanup.clone() })
     }
+}
+
+fn create(cleanup: &Cleanup, path: &Path, name: &str) -> Outcome<File> {
+    let made = cleanup.create(parent(path));
+    made.map_err(|e| Failure::io(name, &e).hint(cannot_create(path)))
 }
 
 /// An open target. Dropped without [`finish`](Self::finish), it leaves no file.
@@ -143,18 +153,10 @@ pub(crate) struct Sink {
     cleanup: Cleanup,
 }
 
-struct Place {
-    path: PathBuf,
-    /// What the file gets together with its name: until then it is open to nobody else.
-    access: Given,
-    replace: bool,
-}
-
-/// Who may do what with a file.
-enum Given {
-    Permissions(Permissions),
-    /// What the file allows that it replaces.
-    Old(Access),
+/// Where the file gets its name. Until then it is open to nobody else.
+enum Place {
+    New { path: PathBuf, permissions: Permissions, force: bool },
+    Instead { old: Replaced, private: bool },
 }
 
 impl Sink {
@@ -166,22 +168,37 @@ impl Sink {
 
     /// Says that all was written that should be: the file gets its name when it is on the disk.
     pub(crate) fn finish(mut self) -> Outcome<()> {
-        let Some(Place { path, access, replace }) = self.place.take() else { return Ok(()) };
-        let failed = |e: io::Error| Failure::io(&self.name, &e);
-        let lost = match access {
-            Given::Permissions(permissions) => {
-                self.file.set_permissions(permissions).map(|()| Lost::default())
+        match self.place.take() {
+            None => Ok(()),
+            Some(Place::New { path, permissions, force }) => {
+                self.put_new(&path, permissions, force)
             }
-            Given::Old(access) => access.give(&self.file),
-        };
-        let lost = lost.map_err(failed)?;
+            Some(Place::Instead { old, private }) => self.put_instead(&old, private),
+        }
+    }
+
+    fn put_new(&self, path: &Path, permissions: Permissions, force: bool) -> Outcome<()> {
+        let failed = |e: io::Error| Failure::io(&self.name, &e);
+        self.file.set_permissions(permissions).map_err(failed)?;
         self.file.sync_all().map_err(failed)?;
-        self.cleanup.put(&path, replace).map_err(|e| match e.kind() {
+        self.cleanup.put(path, false).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists if force => appeared(&self.name),
             io::ErrorKind::AlreadyExists => exists(&self.name),
             _ => failed(e),
         })?;
-        sync_directory(parent(&path)).map_err(failed)?;
-        tell(&self.name, &lost);
+        sync_directory(parent(path)).map_err(failed)
+    }
+
+    fn put_instead(&self, old: &Replaced, private: bool) -> Outcome<()> {
+        let failed = |e: io::Error| Failure::io(&self.name, &e);
+        // As it was made, a private one is its user's alone, whosever the old one was.
+        let lost = if private { Ok(Lost::default()) } else { old.access().give(&self.file) };
+        let lost = lost.map_err(failed)?;
+        self.file.sync_all().map_err(failed)?;
+        old.expect_unchanged(&self.name)?;
+        self.cleanup.put(old.path(), true).map_err(failed)?;
+        sync_directory(parent(old.path())).map_err(failed)?;
+        tell(&self.name, &lost, old.has_other_names());
         Ok(())
     }
 }
@@ -193,13 +210,13 @@ impl Drop for Sink {
 }
 
 fn look(path: PathBuf, name: &str, force: bool, source: Option<&Source>) -> Outcome<Way> {
-    let link = match fs::symlink_metadata(&path) {
-        Ok(found) => found.is_symlink(),
+    match fs::symlink_metadata(&path) {
+        Ok(_) => {}
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Ok(Way::Beside { path, old: None });
+            return Ok(Way::New(path));
         }
         Err(e) => return Err(Failure::io(name, &e)),
-    };
+    }
     let found = fs::metadata(&path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => Failure::other("is a symbolic link to nothing").at(name),
         _ => Failure::io(name, &e),
@@ -223,21 +240,20 @@ fn look(path: PathBuf, name: &str, force: bool, source: Option<&Source>) -> Outc
     if !force {
         return Err(exists(name));
     }
-    // The link stays a link, and the file that it leads to is replaced.
-    let path =
-        if link { fs::canonicalize(&path).map_err(|e| Failure::io(name, &e))? } else { path };
-    let old = Access::of(&path, &found).map_err(|e| Failure::io(name, &e))?;
-    Ok(Way::Beside { path, old: Some(old) })
+    Replaced::hold(path, name).map(Way::Instead)
 }
 
 /// Says what the new file has no more of the old one.
-fn tell(name: &str, lost: &Lost) {
+fn tell(name: &str, lost: &Lost, has_other_names: bool) {
     if let Some((last, first)) = lost.what.split_last() {
         let and = if first.is_empty() { "" } else { " and " };
         say::note(&format!("{name}: could not keep its {}{and}{last}", first.join(", ")));
     }
     if let Some((old, new)) = lost.mode {
         say::detail(&format!("so that nobody gains access, mode {old:04o} became {new:04o}"));
+    }
+    if has_other_names {
+        say::note(&format!("{name}: its other names (hard links) keep the old file"));
     }
 }
 
@@ -259,6 +275,13 @@ fn refuse_same(source: Option<&Source>, target: &Metadata) -> Outcome<()> {
 
 fn exists(name: &str) -> Failure {
     Failure::other("exists already").at(name).hint("--force replaces it")
+}
+
+/// Replacing it was allowed, but it was not there when that was looked at.
+fn appeared(name: &str) -> Failure {
+    Failure::other("was made meanwhile by another program, and is left as it is")
+        .at(name)
+        .hint("run the command again to replace it")
 }
 
 fn cannot_create(path: &Path) -> String {

@@ -44,7 +44,8 @@ bulla/bulla.toml in your configuration directory. Where there is one, no key is 
 
 Exit codes:
   0    done (also if whoever read the output closed the pipe)
-  1    failed: a missing or disabled key, an output that exists, a full disk and the like
+  1    failed: a missing or disabled key, an output that exists or was changed meanwhile, a full
+       disk and the like
   2    wrong usage, or a mistake in the configuration
   3    not opened: not authentic, not sealed data, wrong key, context or passphrase;
        a token that is not valid
@@ -196,7 +197,9 @@ pub(crate) struct Verify {
 /// Changes who can open sealed data, without opening its body
 ///
 /// FILE is replaced by a copy with another header, at once or not at all; with -o it stays as it
-/// is. The body is copied unchecked: `bulla verify` checks it. No context is needed.
+/// is. Another run that is about to replace it is waited for, and what other programs change
+/// meanwhile is left as it is. The body is copied unchecked: `bulla verify` checks it. No context is
+/// needed.
 ///
 /// Removing a key is no revocation: whoever could open the file before may have kept a copy of it,
 /// or of its data key. To revoke, decrypt it and encrypt it anew.

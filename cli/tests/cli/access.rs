@@ -16,7 +16,7 @@ use rustix::{
 use crate::sandbox::{Sandbox, end};
 
 /// Somebody without rights of their own, and a group of theirs.
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 const GROUP: u32 = 54_321;
 
 /// Owner, group and mode.
@@ -25,13 +25,13 @@ fn access(path: &Path) -> (u32, u32, u32) {
     (found.uid(), found.gid(), found.mode() & 0o7777)
 }
 
-fn set_access(path: &Path, (uid, gid, mode): (u32, u32, u32)) {
+pub(crate) fn set_access(path: &Path, (uid, gid, mode): (u32, u32, u32)) {
     chown(path, Some(uid), Some(gid)).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// Only the superuser can give files away, which is how these tests come by files of other people.
-fn is_root(test: &str) -> bool {
+pub(crate) fn is_root(test: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
         eprintln!("SKIPPED, since it takes the superuser: {test}");
@@ -41,7 +41,7 @@ fn is_root(test: &str) -> bool {
 
 /// A sandbox that belongs to nobody, with a key, `a` and `a.bulla`; and `bulla` as it is run by nobody,
 /// who is in these groups.
-fn of_nobody() -> (Sandbox, impl Fn(&str, &str) -> Command) {
+pub(crate) fn of_nobody() -> (Sandbox, impl Fn(&str, &str) -> Command) {
     let sandbox = Sandbox::new();
     let outside = sandbox.work().parent().unwrap().to_owned();
     let binary = sandbox.copied_binary();
@@ -152,7 +152,11 @@ fn a_group_is_kept_by_its_member() {
     let group = match other {
         Some(group) => group,
         None if rustix::process::geteuid().is_root() => GROUP,
-        None => return eprintln!("SKIPPED, since this user is in one group: a_group_is_kept"),
+        None => {
+            return eprintln!(
+                "SKIPPED, since this user is in one group: a_group_is_kept_by_its_member"
+            );
+        }
     };
     chown(sandbox.path("a"), None, Some(group)).unwrap();
     fs::set_permissions(sandbox.path("a"), fs::Permissions::from_mode(0o640)).unwrap();

@@ -1,15 +1,10 @@
 //! `bulla keys`.
 
-use std::{
-    fs::File,
-    io::{BufRead as _, BufReader},
-    os::unix::fs::PermissionsExt as _,
-    process::Stdio,
-};
+use std::{fs::File, os::unix::fs::PermissionsExt as _, process::Stdio};
 
 use serde_json::Value;
 
-use crate::sandbox::{Sandbox, ended};
+use crate::sandbox::{Sandbox, ended, first_line};
 
 #[test]
 fn an_empty_store_is_no_error_and_is_not_made() {
@@ -152,8 +147,7 @@ fn a_change_under_way_is_waited_for_and_told() {
     let mut command = sandbox.bulla();
     command.args(["keys", "rotate", "work"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let line = first_line(&mut child);
     let told = "bulla: another program is changing the key store; waiting until it unlocks";
     assert_eq!(line, format!("{told} {}\n", path.display()));
     drop(lock);

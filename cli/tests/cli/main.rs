@@ -3,7 +3,8 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test that can't go on has failed"
+    clippy::print_stderr,
+    reason = "a test that can't go on has failed, or says why it is skipped"
 )]
 
 mod access;
@@ -24,5 +25,6 @@ mod rewrap;
 mod sandbox;
 mod tampering;
 mod terminal;
+mod together;
 mod tokens;
 mod transcripts;

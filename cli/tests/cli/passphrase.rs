@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     sandbox::{BULLA, Sandbox},
-    terminal::{Terminal, shows_input, talk},
+    terminal::{Terminal, shows_input, talk, talk_and},
 };
 
 fn protected() -> Sandbox {
@@ -108,6 +108,68 @@ fn a_new_passphrase_is_asked_for_twice() {
         "{seen}"
     );
     sandbox.ok("verify a.bulla --passphrase-file one");
+}
+
+/// How often some bytes are in the memory of a process, where it may write.
+#[cfg(target_os = "linux")]
+fn occurrences(process: u32, needle: &[u8]) -> usize {
+    use std::os::unix::fs::FileExt as _;
+    let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
+    let memory = std::fs::File::open(format!("/proc/{process}/mem")).unwrap();
+    let mut found = 0;
+    for map in maps.lines().filter(|map| map.contains(" rw")) {
+        let (start, end) = map.split_once(' ').unwrap().0.split_once('-').unwrap();
+        let address = |text| u64::from_str_radix(text, 16).unwrap();
+        let mut bytes = vec![0; usize::try_from(address(end) - address(start)).unwrap()];
+        // Some of the system's own can't be read.
+        if memory.read_exact_at(&mut bytes, address(start)).is_ok() {
+            found += bytes.windows(needle.len()).filter(|window| *window == needle).count();
+        }
+    }
+    found
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_passphrase_that_was_typed_is_in_memory_once() {
+    const TYPED: &str = "quartz vow, jumbled fox; nymphs beg for quick waltz";
+    let sandbox = Sandbox::new();
+    sandbox.ok("keys create first");
+    let lock = std::fs::File::open(sandbox.home().join("lock")).unwrap();
+    lock.lock().unwrap();
+    let mut lock = Some(lock);
+    let (mut answers, mut found) = (0, None);
+    let line = format!("{TYPED}\n");
+    let questions = [
+        ("New passphrase for local:work: ", line.as_str()),
+        ("The same again: ", &line),
+        ("waiting until it unlocks", "\n"),
+    ];
+    let (code, seen) = talk_and(&sandbox, "keys create work --passphrase", &questions, |process| {
+        answers += 1;
+        if answers == 3 {
+            // Beyond what an allocator writes over at the beginning of a piece that is free again.
+            found = Some(occurrences(process, &TYPED.as_bytes()[18..30]));
+            lock = None;
+        }
+    });
+    assert_eq!(code, 0, "{seen}");
+    assert_eq!(found, Some(1));
+}
+
+#[test]
+fn what_is_no_passphrase_is_told() {
+    let sandbox = protected();
+    let question = "Passphrase for local:work: ";
+    for (typed, said) in [
+        ("horse\x1b[D\n", "the passphrase holds a control character"),
+        ("\x04", "no passphrase was given"),
+        ("wrong\x15correct horsf\x7fe\n", "a.bulla: verified, 4 bytes"),
+    ] {
+        let (_, seen) = talk(&sandbox, "verify a.bulla", &[(question, typed)]);
+        assert!(seen.contains(said), "{seen:?}");
+        assert!(!seen.contains("hors"), "{seen:?}");
+    }
 }
 
 #[test]

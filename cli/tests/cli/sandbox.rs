@@ -2,9 +2,11 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::Duration,
 };
 
 pub(crate) const BULLA: &str = env!("CARGO_BIN_EXE_bulla");
@@ -122,6 +124,22 @@ impl Sandbox {
 pub(crate) fn end(command: &mut Command) -> Ended {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     ended(command.spawn().unwrap())
+}
+
+/// The first line that a run says. Fails if it says nothing.
+pub(crate) fn first_line(child: &mut Child) -> String {
+    let mut stderr = child.stderr.take().unwrap();
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut line, mut byte) = (Vec::new(), [0]);
+        while line.last() != Some(&b'\n') && stderr.read_exact(&mut byte).is_ok() {
+            line.push(byte[0]);
+        }
+        tell.send((String::from_utf8(line).unwrap(), stderr))
+    });
+    let (line, stderr) = told.recv_timeout(Duration::from_secs(20)).expect("it says nothing");
+    child.stderr = Some(stderr);
+    line
 }
 
 pub(crate) fn ended(child: Child) -> Ended {

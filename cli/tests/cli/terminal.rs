@@ -49,6 +49,16 @@ impl Terminal {
 /// Runs `bulla` in a session of its own on a terminal, and answers what it asks: each answer when
 /// its question has appeared. Returns the exit code and all that the terminal showed.
 pub(crate) fn talk(sandbox: &Sandbox, args: &str, answers: &[(&str, &str)]) -> (i32, String) {
+    talk_and(sandbox, args, answers, |_| {})
+}
+
+/// The same, and does something before each answer, given the process's number.
+pub(crate) fn talk_and(
+    sandbox: &Sandbox,
+    args: &str,
+    answers: &[(&str, &str)],
+    mut meanwhile: impl FnMut(u32),
+) -> (i32, String) {
     let Terminal { ours, theirs } = Terminal::new();
     let mut command = sandbox.program(Path::new("setsid"));
     command.args(["--ctty", BULLA]).args(args.split_whitespace());
@@ -66,11 +76,9 @@ pub(crate) fn talk(sandbox: &Sandbox, args: &str, answers: &[(&str, &str)]) -> (
             && seen[answered..].contains(question)
         {
             answered = seen.len();
-            // The question comes a moment before the terminal stops showing what is typed.
-            let secret = !question.contains("yes");
-            while secret && shows_input(&ours) {
-                std::thread::sleep(Duration::from_millis(2));
-            }
+            let secret = question.ends_with(": ") && !question.contains("yes");
+            assert!(!(secret && shows_input(&ours)), "it asks for a secret, and shows it");
+            meanwhile(child.id());
             (&ours).write_all(answer.as_bytes()).unwrap();
             next = answers.next();
         }

@@ -20,12 +20,15 @@ pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
+/// Is told the path of the lock.
+type Told = dyn Fn(&Path) + Send + Sync;
+
 /// How a store waits for its lock.
 #[derive(Clone)]
 pub(super) struct Waiting {
     pub(super) timeout: Duration,
-    /// Is told the path of the lock.
-    pub(super) told: Option<Arc<dyn Fn(&Path) + Send + Sync>>,
+    /// Called in every change that has to wait.
+    pub(super) told: Option<Arc<Told>>,
 }
 
 impl Default for Waiting {
