@@ -128,13 +128,18 @@ impl EncryptionContext {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.encoded_len());
+        self.encode_to(&mut out);
+        out
+    }
+
+    /// The same, behind what `out` holds.
+    pub(crate) fn encode_to(&self, out: &mut Vec<u8>) {
         // The limits hold by construction: at most 32 pairs, 4 KiB in all.
         out.push(u8::try_from(self.pairs.len()).unwrap_or(u8::MAX));
         for text in self.pairs.iter().flat_map(|(k, v)| [k, v]) {
             out.extend_from_slice(&u16::try_from(text.len()).unwrap_or(u16::MAX).to_be_bytes());
             out.extend_from_slice(text.as_bytes());
         }
-        out
     }
 
     /// The length of [`encode`](Self::encode) in bytes.

@@ -21,9 +21,6 @@ pub(crate) trait Backend {
     /// key of at most 64 bytes.
     fn expand(prk: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result<()>;
 
-    /// HMAC-SHA-512 (RFC 2104) over the concatenation of `parts`.
-    fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 64];
-
     /// The digest of the concatenation of `parts`.
     fn sha256(parts: &[&[u8]]) -> [u8; 32];
 
@@ -55,7 +52,9 @@ pub(crate) enum Signed<'a> {
     Digest(&'a [u8]),
 }
 
-/// AES-256-GCM, out of place: sealing reads the caller's bytes and writes ours, with no copy.
+/// AES-256-GCM. Sealing is out of place: it reads the caller's bytes and writes ours, with no copy.
+/// Opening is in place: AWS-LC opens out of place at half the speed where the bytes are not in the
+/// processor's caches yet, and a copy before it costs less than that.
 pub(crate) trait Aead: Sized + Send + Sync + 'static {
     /// Expands the key.
     fn new(key: &[u8; 32]) -> Result<Self>;
@@ -69,14 +68,13 @@ pub(crate) trait Aead: Sized + Send + Sync + 'static {
         out: &mut [u8],
     ) -> Result<()>;
 
-    /// Writes the plaintext to `out`, which is [`TAG_LEN`] shorter than `sealed`. On failure `out`
-    /// is all zeros.
-    fn open(
+    /// Turns ciphertext into plaintext where it stands. On failure it is all zeros.
+    fn open_detached(
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],
-        sealed: &[u8],
-        out: &mut [u8],
+        tag: &[u8; TAG_LEN],
+        in_out: &mut [u8],
     ) -> Result<()>;
 }
 

@@ -16,6 +16,8 @@ mod backend;
 #[cfg_attr(not(feature = "jwt"), allow(dead_code, reason = "JSON Web Keys need more of it"))]
 pub(crate) mod der;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+mod expand;
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 #[cfg_attr(not(feature = "jwt"), allow(dead_code, reason = "JSON Web Keys need more of it"))]
 mod public;
 // Where both are on it only serves the differential tests.
@@ -29,6 +31,7 @@ pub use algorithm::SigningAlgorithm;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub(crate) use {
     backend::{Aead, Aes256Gcm, Backend, NONCE_LEN, Preferred, Signed, TAG_LEN, split},
+    expand::Expander,
     public::{Curve, Public},
     verifying::Verifying,
 };

@@ -1,6 +1,6 @@
 //! Batches: many values under one data key, and one call to the KMS.
 
-use std::{collections::HashMap, fmt, ops::Deref};
+use std::{collections::HashMap, fmt, ops::Deref, sync::Arc};
 
 use super::{
     Opener, Sealer,
@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     context::{Context, EncryptionContext},
-    error::Result,
-    format::{Message, Opening, Preamble},
-    key::{DataKey, Plaintext},
+    error::{Error, Result},
+    format::{Message, Opening, Preamble, derive::Schedule},
+    key::Plaintext,
     provider::CryptoProvider,
 };
 
@@ -73,11 +73,11 @@ where
         let bytes = items.iter().map(|item| item.plaintext.len() as u64).sum();
         let wanted = Wanted { messages: items.len() as u64, bytes };
         let Source { key, shared } = self.data_key(key_context, wanted).await?;
-        let Fresh { data_key, recipients, missing } = &*key;
+        let Fresh { schedule, recipients, missing } = &*key;
         let message = Message { suite: self.suite(), shared, padded: None };
         let seal = |item: &BatchItem<'_>| {
             let context = Context::from_parts(key_context.clone(), item.item_context.clone())?;
-            message.seal(data_key, recipients.clone(), &context, item.plaintext)
+            message.seal(schedule, recipients, &context, item.plaintext)
         };
         Ok(SealedBatch { items: items.iter().map(seal).collect(), missing: missing.clone() })
     }
@@ -92,10 +92,10 @@ where
     ///
     /// Each result stands where its item stood, and is what [`open`](Self::open) would have said.
     pub async fn open_batch(&self, items: &[(&[u8], &Context)]) -> Vec<Result<Plaintext>> {
-        let mut data_keys = HashMap::new();
+        let mut calls = HashMap::new();
         let mut opened = Vec::with_capacity(items.len());
         for (sealed, context) in items {
-            opened.push(self.open_one(sealed, context, &mut data_keys).await);
+            opened.push(self.open_one(sealed, context, &mut calls).await);
         }
         opened
     }
@@ -104,21 +104,32 @@ where
         &self,
         sealed: &[u8],
         context: &Context,
-        data_keys: &mut HashMap<Vec<u8>, DataKey>,
+        calls: &mut HashMap<Vec<u8>, Result<Arc<Schedule>>>,
     ) -> Result<Plaintext> {
         let (preamble, chunks) = Preamble::split(sealed)?;
         preamble.header().refuse_unknown_transforms()?;
         context.covers(preamble.header().stored_context())?;
-        // Equal recipients and equal stored context are an equal call: its answer is reused.
-        let call = preamble.header.wraps();
-        let known = match data_keys.get(&call) {
-            Some(data_key) => data_key.share(),
-            None => {
-                let data_key = self.data_key(&preamble.header).await?;
-                data_keys.insert(call, data_key.share());
-                data_key
+        // Equal recipients and equal stored context are an equal call: its answer is reused, and so
+        // is its refusal.
+        let call = preamble.header().wraps();
+        if let Some(answer) = calls.get(call) {
+            return Opening::check(
+                preamble,
+                answer.as_ref().map_err(Error::clone)?,
+                context.all(),
+            )?
+            .open_value(chunks);
+        }
+        let call = call.to_vec();
+        match self.find(preamble.header()).await {
+            Err(error) => {
+                calls.insert(call, Err(error.clone()));
+                Err(error)
             }
-        };
-        Opening::check(preamble, &known, context.all())?.open_value(chunks)
+            Ok(found) => {
+                calls.insert(call, Ok(Arc::clone(&found.schedule)));
+                self.check(preamble, found, context.all())?.open_value(chunks)
+            }
+        }
     }
 }

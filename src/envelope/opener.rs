@@ -9,13 +9,13 @@ use futures_util::{
 };
 
 use super::{
-    cache::{CachePolicy, CacheStats, OpeningCache},
+    cache::{CachePolicy, CacheStats, Found, OpeningCache},
     hedge::{Hedge, Hedging},
 };
 use crate::{
     context::{Context, EncryptionContext},
     error::{Error, ErrorKind, Operation, Result},
-    format::{Header, Opening, Preamble},
+    format::{Header, Opening, Preamble, derive::Schedule},
     key::{DataKey, Plaintext, Wrapped},
     provider::{CryptoProvider, DataKeys as _},
 };
@@ -133,47 +133,89 @@ where
     }
 
     async fn begin_under(&self, preamble: Preamble, all: &EncryptionContext) -> Result<Opening> {
-        let data_key = self.data_key(&preamble.header).await?;
-        Opening::check(preamble, &data_key, all)
+        let found = self.find(&preamble.header).await?;
+        self.check(preamble, found, all)
     }
 
     /// The data key, from the cache if there is one. The header is still to be held against it.
-    pub(super) async fn data_key(&self, header: &Header) -> Result<DataKey> {
+    pub(super) async fn find(&self, header: &Header) -> Result<Found> {
         match &self.cache {
-            None => self.ask_all(header).await,
+            None => self.ask_all(header).await.map(Found::once),
             Some(Cache { keys, unwrap }) => {
                 keys.data_key(header, || unwrap(self, header.clone())).await
             }
         }
     }
 
+    /// Holds header and context against the data key, which the cache keeps if they are good.
+    pub(super) fn check(
+        &self,
+        preamble: Preamble,
+        found: Found,
+        all: &EncryptionContext,
+    ) -> Result<Opening> {
+        let opening = Opening::check(preamble, &found.schedule, all)?;
+        if let Some(cache) = &self.cache {
+            cache.keys.keep(found);
+        }
+        Ok(opening)
+    }
+
     /// The data key as a provider unwraps it now, after it has checked the header.
-    pub(super) async fn unwrap(&self, preamble: &Preamble) -> Result<DataKey> {
-        let data_key = self.ask_all(&preamble.header).await?;
-        preamble.check_tag(&data_key)?;
-        Ok(data_key)
+    pub(super) async fn unwrap(&self, preamble: &Preamble) -> Result<Arc<Schedule>> {
+        let schedule = self.ask_all(&preamble.header).await?;
+        preamble.check_tag(&schedule)?;
+        Ok(schedule)
     }
 
     /// The data key by the first recipient that yields one. If it does not match the header, no
     /// other recipient is tried.
-    async fn ask_all(&self, header: &Header) -> Result<DataKey> {
+    pub(super) async fn ask_all(&self, header: &Header) -> Result<Arc<Schedule>> {
         let mut candidates = self.candidates(header);
         candidates.sort_by_key(|c| c.provider.availability());
-        let hedging = self.hedging.as_deref();
+        let answer = match self.hedging.as_deref() {
+            None => self.ask_in_turn(&candidates, header).await,
+            Some(hedging) => self.ask_hedged(hedging, &candidates, header).await,
+        };
+        let data_key = answer.map_err(|failures| summarise(failures, header))?;
+        Schedule::new(data_key).map(Arc::new)
+    }
+
+    async fn ask_in_turn(
+        &self,
+        candidates: &[Candidate<'_, P::Target>],
+        header: &Header,
+    ) -> Result<DataKey, Vec<Error>> {
+        let mut failures = Vec::new();
+        for candidate in candidates {
+            match self.ask(candidate, header).await {
+                Ok(data_key) => return Ok(data_key),
+                Err(error) => failures.push(error),
+            }
+        }
+        Err(failures)
+    }
+
+    async fn ask_hedged(
+        &self,
+        hedging: &Hedging,
+        candidates: &[Candidate<'_, P::Target>],
+        header: &Header,
+    ) -> Result<DataKey, Vec<Error>> {
         let mut waiting = candidates.iter();
         let mut failures = Vec::new();
         let mut running = FuturesUnordered::new();
         let mut may_hedge = None;
         loop {
             if running.is_empty() {
-                let Some(next) = waiting.next() else { break };
-                may_hedge = hedging.and_then(|h| h.delay(next.index).map(|delay| (h, delay)));
+                let Some(next) = waiting.next() else { return Err(failures) };
+                may_hedge = hedging.delay(next.index);
                 running.push(self.ask(next, header));
             }
             let hedge = may_hedge.take().filter(|_| waiting.len() > 0);
             let answered = match hedge {
                 None => running.next().await,
-                Some((hedging, delay)) => {
+                Some(delay) => {
                     let late = pin!(tokio::time::sleep(delay));
                     match select(running.next(), late).await {
                         Either::Left((answered, _)) => answered,
@@ -194,7 +236,6 @@ where
                 None => {}
             }
         }
-        Err(summarise(failures, header))
     }
 
     /// Lets one provider unwrap for one recipient.
@@ -230,7 +271,7 @@ where
 }
 
 /// Has providers unwrap in a task, for which they must not be borrowed.
-type Unwrap<P> = fn(&Opener<P>, Header) -> BoxFuture<'static, Result<DataKey>>;
+type Unwrap<P> = fn(&Opener<P>, Header) -> BoxFuture<'static, Result<Arc<Schedule>>>;
 
 /// Builds an [`Opener`].
 #[derive(Clone, Debug)]

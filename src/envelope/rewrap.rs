@@ -5,7 +5,7 @@ use std::ops::Deref;
 use super::Opener;
 use crate::{
     error::{Error, ErrorKind, Operation, Result},
-    format::{Header, Preamble, derive},
+    format::{Header, Preamble, split_tag, write},
     key::{DataKey, KeyName, Wrapped},
     provider::CryptoProvider,
 };
@@ -121,9 +121,9 @@ where
                 return Err(Error::new(ErrorKind::NotFound, format!("{key} is no recipient")));
             }
         }
-        let data_key = self.unwrap(preamble).await?;
+        let schedule = self.unwrap(preamble).await?;
         for provider in &plan.add {
-            let wrapped = wrap_and_compare(&**provider, &data_key, preamble).await?;
+            let wrapped = wrap_and_compare(&**provider, schedule.data_key(), preamble).await?;
             match recipients.iter_mut().find(|r| provider.is_sealing_key(&r.key)) {
                 Some(place) => *place = wrapped,
                 None if preamble.header.shared && !plan.accept_cohort => {
@@ -135,10 +135,13 @@ where
                 None => recipients.push(wrapped),
             }
         }
-        let mut header = rewrite(&preamble.header, recipients)?;
-        let &Preamble { header: _, salt, commitment } = preamble;
-        let tag = derive::header_tag(&data_key, header.untagged(), &salt, &commitment)?;
-        header.set_tag(&tag);
+        let &Preamble { ref header, salt, commitment } = preamble;
+        let mut bytes = rewrite(header, &recipients)?;
+        let (untagged, _) = split_tag(&mut bytes);
+        let tag = schedule.header_tag(header.suite, untagged, &salt, &commitment)?;
+        let (_, place) = split_tag(&mut bytes);
+        *place = tag;
+        let header = Header::parse(&bytes)?;
         Ok(Rewrapped { preamble: Preamble { header, salt, commitment }, old_len: preamble.len() })
     }
 
@@ -169,16 +172,15 @@ async fn wrap_and_compare<C: CryptoProvider + ?Sized>(
         .with_provider(provider.label()))
 }
 
-/// The same header with other recipients: as long as before if they fit, compact if it was.
-fn rewrite(old: &Header, recipients: Vec<Wrapped>) -> Result<Header> {
-    let write = |recipients, padded| {
-        Header::write(old.suite, old.shared, old.stored.clone(), recipients, padded)
-    };
-    let compact = write(recipients.clone(), None)?;
-    let (needed, had) = (compact.as_bytes().len(), old.as_bytes().len());
+/// The same header with other recipients: as long as before if they fit, compact if it was. Its tag
+/// is still zero.
+fn rewrite(old: &Header, recipients: &[Wrapped]) -> Result<Vec<u8>> {
+    let write = |padded| write(old.suite, old.shared, &old.stored, recipients, padded, 0);
+    let compact = write(None)?;
+    let (needed, had) = (compact.len(), old.as_bytes().len());
     if !old.is_padded() || needed == had {
         return Ok(compact);
     }
     let len = if needed < had { had } else { needed.next_multiple_of(GROWTH) };
-    write(recipients, Some(u16::try_from(len).unwrap_or(u16::MAX)))
+    write(Some(u16::try_from(len).unwrap_or(u16::MAX)))
 }

@@ -109,7 +109,7 @@ where
         let wanted = Wanted { messages: 1, bytes: plaintext.len() as u64 };
         let Source { key, shared } = self.data_key(context.key(), wanted).await?;
         let message = Message { suite: self.suite, shared, padded: None };
-        let sealed = message.seal(&key.data_key, key.recipients.clone(), context, plaintext)?;
+        let sealed = message.seal(&key.schedule, &key.recipients, context, plaintext)?;
         Ok((sealed, key.missing.clone()))
     }
 
@@ -135,8 +135,8 @@ where
     ) -> Result<(Sealing, Vec<MissingRecipient>)> {
         let message = Message { suite: self.suite, shared: false, padded: Some(self.header_len) };
         check_fit(needed_len(&self.recipients, context.key()), self.header_len)?;
-        let Fresh { data_key, recipients, missing } = self.fresh_data_key(context.key()).await?;
-        Ok((message.begin(&data_key, recipients, context)?, missing))
+        let Fresh { schedule, recipients, missing } = self.fresh_data_key(context.key()).await?;
+        Ok((message.begin(&schedule, &recipients, context)?, missing))
     }
 
     /// Whether a message is sealed to exactly these recipients, under their current versions. No

@@ -7,7 +7,8 @@ use futures_util::future::join_all;
 use crate::{
     context::EncryptionContext,
     error::{Error, ErrorKind, Operation, Result},
-    key::{DataKey, KeyName, Wrapped},
+    format::derive::Schedule,
+    key::{KeyName, Wrapped},
     provider::{CryptoProvider, DataKeys as _},
 };
 
@@ -40,7 +41,7 @@ pub struct MissingRecipient {
 /// A data key and who can unwrap it.
 #[derive(Debug)]
 pub(super) struct Fresh {
-    pub(super) data_key: DataKey,
+    pub(super) schedule: Schedule,
     pub(super) recipients: Vec<Wrapped>,
     pub(super) missing: Vec<MissingRecipient>,
 }
@@ -89,7 +90,7 @@ where
     if recipients.len() < least {
         return Err(too_few(least, missing));
     }
-    Ok(Fresh { data_key, recipients, missing })
+    Ok(Fresh { schedule: Schedule::new(data_key)?, recipients, missing })
 }
 
 fn missed<C: CryptoProvider + ?Sized>(provider: &C, error: Error) -> MissingRecipient {

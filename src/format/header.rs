@@ -83,48 +83,6 @@ impl Header {
         Ok(Self { suite, shared, stored, recipients, padding, raw: bytes.to_vec() })
     }
 
-    /// Writes a header, its tag still zero: as short as it can be, or padded to `padded` bytes.
-    ///
-    /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for recipients that the format can't hold, or
-    /// that don't fit into `padded` bytes.
-    pub(crate) fn write(
-        suite: Suite,
-        shared: bool,
-        stored: EncryptionContext,
-        recipients: Vec<Wrapped>,
-        padded: Option<u16>,
-    ) -> Result<Self> {
-        if !(1..=MAX_RECIPIENTS).contains(&recipients.len()) {
-            return Err(Error::invalid("data is sealed to 1 to 8 recipients"));
-        }
-        recipient::refuse_duplicates(&recipients)?;
-        let mut raw = Vec::with_capacity(usize::from(padded.unwrap_or(512)));
-        raw.extend_from_slice(&MAGIC);
-        let flags = if shared { FLAG_SHARED } else { 0 };
-        raw.extend_from_slice(&[VERSION, suite.code(), flags, 0, 0]);
-        raw.extend_from_slice(&stored.encode());
-        raw.push(u8::try_from(recipients.len()).unwrap_or(u8::MAX));
-        for recipient in &recipients {
-            recipient::write(&mut raw, recipient)?;
-        }
-        let needed = raw.len() + TAG_LEN;
-        let len = usize::from(padded.unwrap_or(0)).max(if padded.is_none() { needed } else { 0 });
-        if needed > len || len > usize::from(u16::MAX) {
-            return Err(Error::invalid(format!(
-                "the header needs {needed} bytes and {} are set aside; use a longer header, fewer \
-                 recipients or a shorter key context",
-                padded.unwrap_or(u16::MAX)
-            )));
-        }
-        raw.resize(len, 0);
-        let encoded_len = u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes();
-        if let Some(field) = raw.get_mut(8..PREFIX_LEN) {
-            field.copy_from_slice(&encoded_len);
-        }
-        Ok(Self { suite, shared, stored, recipients, padding: len - needed, raw })
-    }
-
     /// The suite of the body.
     #[must_use]
     pub fn suite(&self) -> Suite {
@@ -170,9 +128,11 @@ impl Header {
         }
     }
 
-    /// Everything that an unwrap depends on: stored context and recipients.
-    pub(crate) fn wraps(&self) -> Vec<u8> {
-        self.untagged().get(PREFIX_LEN..).unwrap_or_default().to_vec()
+    /// Everything that an unwrap depends on: stored context and recipients, and no padding, which
+    /// anybody can change.
+    pub(crate) fn wraps(&self) -> &[u8] {
+        let untagged = self.untagged();
+        untagged.get(PREFIX_LEN..untagged.len() - self.padding).unwrap_or_default()
     }
 
     /// Whether there is room between the recipients and the tag.
@@ -187,11 +147,59 @@ impl Header {
     pub(crate) fn tag(&self) -> &[u8] {
         self.raw.split_last_chunk::<TAG_LEN>().map_or(&[], |(_, tag)| tag)
     }
+}
 
-    pub(crate) fn set_tag(&mut self, tag: &[u8; TAG_LEN]) {
-        if let Some((_, place)) = self.raw.split_last_chunk_mut::<TAG_LEN>() {
-            *place = *tag;
-        }
+/// Writes a header, its tag still zero: as short as it can be, or padded to `padded` bytes. There is
+/// room for `room` more bytes behind it.
+///
+/// # Errors
+/// [`InvalidInput`](ErrorKind::InvalidInput) for recipients that the format can't hold, or
+/// that don't fit into `padded` bytes.
+pub(crate) fn write(
+    suite: Suite,
+    shared: bool,
+    stored: &EncryptionContext,
+    recipients: &[Wrapped],
+    padded: Option<u16>,
+    room: usize,
+) -> Result<Vec<u8>> {
+    if !(1..=MAX_RECIPIENTS).contains(&recipients.len()) {
+        return Err(Error::invalid("data is sealed to 1 to 8 recipients"));
+    }
+    recipient::refuse_duplicates(recipients)?;
+    let most = recipients.iter().map(|r| recipient::max_len(&r.key, r.blob.len())).sum();
+    let expected = padded.map_or_else(|| fixed_len(stored).saturating_add(most), usize::from);
+    let mut raw = Vec::with_capacity(expected.saturating_add(room));
+    raw.extend_from_slice(&MAGIC);
+    let flags = if shared { FLAG_SHARED } else { 0 };
+    raw.extend_from_slice(&[VERSION, suite.code(), flags, 0, 0]);
+    stored.encode_to(&mut raw);
+    raw.push(u8::try_from(recipients.len()).unwrap_or(u8::MAX));
+    for recipient in recipients {
+        recipient::write(&mut raw, recipient)?;
+    }
+    let needed = raw.len() + TAG_LEN;
+    let len = padded.map_or(needed, usize::from);
+    if needed > len || len > usize::from(u16::MAX) {
+        return Err(Error::invalid(format!(
+            "the header needs {needed} bytes and {} are set aside; use a longer header, fewer \
+             recipients or a shorter key context",
+            padded.unwrap_or(u16::MAX)
+        )));
+    }
+    raw.resize(len, 0);
+    let encoded_len = u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes();
+    if let Some(field) = raw.get_mut(8..PREFIX_LEN) {
+        field.copy_from_slice(&encoded_len);
+    }
+    Ok(raw)
+}
+
+/// What the tag of a written header is over, and its place.
+pub(crate) fn split_tag(header: &mut [u8]) -> (&[u8], &mut [u8; TAG_LEN]) {
+    match header.split_last_chunk_mut() {
+        Some((untagged, tag)) => (untagged, tag),
+        None => unreachable!("a header that was written has room for its tag"),
     }
 }
 

@@ -25,7 +25,10 @@ pub use self::{
     suite::Suite,
     text::{TEXT_PREFIX, from_text, to_text},
 };
-pub(crate) use self::{header::fixed_len, sealing::Message};
+pub(crate) use self::{
+    header::{fixed_len, split_tag, write},
+    sealing::Message,
+};
 
 /// The first bytes of sealed data.
 pub const MAGIC: [u8; 5] = *b"bulla";

@@ -2,17 +2,11 @@
 
 use std::fmt;
 
-use super::{
-    chunk::ChunkOpener,
-    derive::{self, BodyKeys},
-    header::Header,
-    preamble::Preamble,
-};
+use super::{chunk::ChunkOpener, derive::Schedule, header::Header, preamble::Preamble};
 use crate::{
     context::EncryptionContext,
-    crypto::TAG_LEN,
     error::{Error, Result},
-    key::{DataKey, Plaintext, Wiped},
+    key::{Plaintext, Wiped},
 };
 
 /// A message being opened: its head is authenticated, its chunks are to come, and the KMS's part is
@@ -35,13 +29,12 @@ impl Opening {
     /// Checks header and commitment under the data key and the whole context.
     pub(crate) fn check(
         preamble: Preamble,
-        data_key: &DataKey,
+        schedule: &Schedule,
         all: &EncryptionContext,
     ) -> Result<Self> {
-        preamble.check_tag(data_key)?;
+        preamble.check_tag(schedule)?;
         let Preamble { header, salt, commitment } = preamble;
-        let x = derive::binding(header.suite, all);
-        let keys = BodyKeys::derive(header.suite, data_key, &salt, &x)?;
+        let keys = schedule.body_keys(header.suite, &salt, all)?;
         keys.check(&commitment)?;
         Ok(Self { chunks: ChunkOpener::new(header.suite, keys), header })
     }
@@ -54,15 +47,8 @@ impl Opening {
             .and_then(|len| suite.plaintext_len(len))
             .and_then(|len| usize::try_from(len).ok())
             .ok_or_else(Error::not_authentic)?;
-        let mut plaintext = Wiped::zeros(len);
-        let mut out: &mut [u8] = &mut plaintext;
-        for (index, chunk) in (0..).zip(sealed.chunks(suite.sealed_chunk_len())) {
-            let (head, tail) = out
-                .split_at_mut_checked(chunk.len().saturating_sub(TAG_LEN))
-                .ok_or_else(Error::not_authentic)?;
-            self.chunks.open(index, chunk, head)?;
-            out = tail;
-        }
+        let mut plaintext = Wiped::with_capacity(len);
+        self.chunks.open_onto(0, sealed, &mut plaintext)?;
         Ok(Plaintext::new(plaintext.into_vec()))
     }
 }

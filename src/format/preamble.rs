@@ -3,13 +3,10 @@
 use subtle::ConstantTimeEq;
 
 use super::{
-    derive::{self, AFTER_HEADER_LEN, COMMITMENT_LEN, SALT_LEN, Salt},
+    derive::{AFTER_HEADER_LEN, COMMITMENT_LEN, SALT_LEN, Salt, Schedule},
     header::{Header, PREFIX_LEN},
 };
-use crate::{
-    error::{Error, Result},
-    key::DataKey,
-};
+use crate::error::{Error, Result};
 
 /// Header, salt and commitment of one message, parsed and **not yet authenticated**.
 ///
@@ -28,10 +25,18 @@ impl Preamble {
     /// As for [`Header::declared_len`] and [`Header::parse`], and
     /// [`NotAuthentic`](crate::ErrorKind::NotAuthentic) if the bytes end before the first chunk.
     pub fn split(sealed: &[u8]) -> Result<(Self, &[u8])> {
-        let mut reader = PreambleReader::new();
-        let taken = reader.push(sealed)?;
-        let head = reader.finish()?;
-        Ok((head, sealed.get(taken..).unwrap_or_default()))
+        let len = Header::declared_len(sealed)?;
+        let (header, behind) = sealed.split_at_checked(len).ok_or_else(cut_short)?;
+        let (preamble, chunks) = behind.split_at_checked(AFTER_HEADER_LEN).unwrap_or((behind, &[]));
+        Ok((Self::from_parts(header, preamble)?, chunks))
+    }
+
+    fn from_parts(header: &[u8], behind: &[u8]) -> Result<Self> {
+        let header = Header::parse(header)?;
+        let cut = Error::not_authentic;
+        let (salt, rest) = behind.split_first_chunk::<SALT_LEN>().ok_or_else(cut)?;
+        let commitment = rest.first_chunk().ok_or_else(cut)?;
+        Ok(Self { header, salt: Salt(*salt), commitment: *commitment })
     }
 
     /// The header: not authenticated.
@@ -53,9 +58,9 @@ impl Preamble {
     }
 
     /// Holds the header against a data key, in constant time.
-    pub(crate) fn check_tag(&self, data_key: &DataKey) -> Result<()> {
+    pub(crate) fn check_tag(&self, schedule: &Schedule) -> Result<()> {
         let Self { header, salt, commitment } = self;
-        let tag = derive::header_tag(data_key, header.untagged(), salt, commitment)?;
+        let tag = schedule.header_tag(header.suite(), header.untagged(), salt, commitment)?;
         if bool::from(tag.as_slice().ct_eq(header.tag())) {
             return Ok(());
         }
@@ -117,14 +122,11 @@ impl PreambleReader {
             // Tells "not sealed data at all" from "cut short".
             None => Header::declared_len(&self.bytes)?,
         };
-        let (header, preamble) = self
-            .bytes
-            .split_at_checked(header_len)
-            .ok_or_else(|| Error::malformed("the header is cut short"))?;
-        let header = Header::parse(header)?;
-        let cut = Error::not_authentic;
-        let (salt, rest) = preamble.split_first_chunk::<SALT_LEN>().ok_or_else(cut)?;
-        let commitment = rest.first_chunk().ok_or_else(cut)?;
-        Ok(Preamble { header, salt: Salt(*salt), commitment: *commitment })
+        let (header, behind) = self.bytes.split_at_checked(header_len).ok_or_else(cut_short)?;
+        Preamble::from_parts(header, behind)
     }
+}
+
+fn cut_short() -> Error {
+    Error::malformed("the header is cut short")
 }

@@ -4,14 +4,14 @@ use std::fmt;
 
 use super::{
     chunk::ChunkSealer,
-    derive::{self, BodyKeys, Salt},
-    header::Header,
+    derive::{AFTER_HEADER_LEN, Salt, Schedule},
+    header::{self, split_tag},
     suite::Suite,
 };
 use crate::{
     context::Context,
     error::{Error, Result},
-    key::{DataKey, Wrapped},
+    key::Wrapped,
 };
 
 /// What is the same for every message sealed in one way.
@@ -26,17 +26,19 @@ impl Message {
     /// Seals a value under a data key that was wrapped for these recipients.
     pub(crate) fn seal(
         &self,
-        data_key: &DataKey,
-        recipients: Vec<Wrapped>,
+        schedule: &Schedule,
+        recipients: &[Wrapped],
         context: &Context,
         plaintext: &[u8],
     ) -> Result<Vec<u8>> {
-        let Sealing { mut bytes, mut chunks } = self.begin(data_key, recipients, context)?;
         let body_len = u64::try_from(plaintext.len())
             .ok()
             .and_then(|len| self.suite.sealed_len(len))
             .and_then(|len| usize::try_from(len).ok())
             .ok_or_else(|| Error::invalid("the value is too long"))?;
+        let salt = Salt::random()?;
+        let Sealing { mut bytes, mut chunks } =
+            self.begin_with(schedule, recipients, context, salt, body_len)?;
         let start = bytes.len();
         bytes.resize(start + body_len, 0);
         let mut out =
@@ -49,28 +51,33 @@ impl Message {
 
     pub(crate) fn begin(
         &self,
-        data_key: &DataKey,
-        recipients: Vec<Wrapped>,
+        schedule: &Schedule,
+        recipients: &[Wrapped],
         context: &Context,
     ) -> Result<Sealing> {
-        self.begin_with_salt(data_key, recipients, context, Salt::random()?)
+        self.begin_with(schedule, recipients, context, Salt::random()?, 0)
     }
 
-    pub(crate) fn begin_with_salt(
+    /// `body_len` is how many bytes will follow, for which room is made at once.
+    pub(crate) fn begin_with(
         &self,
-        data_key: &DataKey,
-        recipients: Vec<Wrapped>,
+        schedule: &Schedule,
+        recipients: &[Wrapped],
         context: &Context,
         salt: Salt,
+        body_len: usize,
     ) -> Result<Sealing> {
         let &Self { suite, shared, padded } = self;
         context.refuse_reserved()?;
-        let mut header = Header::write(suite, shared, context.key().clone(), recipients, padded)?;
-        let x = derive::binding(suite, context.all());
-        let keys = BodyKeys::derive(suite, data_key, &salt, &x)?;
-        let tag = derive::header_tag(data_key, header.untagged(), &salt, &keys.commitment)?;
-        header.set_tag(&tag);
-        let bytes = [header.as_bytes(), &salt.0, &keys.commitment].concat();
+        let room = AFTER_HEADER_LEN + body_len;
+        let mut bytes = header::write(suite, shared, context.key(), recipients, padded, room)?;
+        let keys = schedule.body_keys(suite, &salt, context.all())?;
+        let (untagged, _) = split_tag(&mut bytes);
+        let tag = schedule.header_tag(suite, untagged, &salt, &keys.commitment)?;
+        let (_, place) = split_tag(&mut bytes);
+        *place = tag;
+        bytes.extend_from_slice(&salt.0);
+        bytes.extend_from_slice(&keys.commitment);
         Ok(Sealing { bytes, chunks: ChunkSealer::new(suite, keys) })
     }
 }

@@ -7,16 +7,16 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// How a body is chunked and encrypted. Both are AES-256-GCM with keys by HKDF-Expand-SHA-512.
+/// How a body is chunked and encrypted: both by AES-256-GCM, with keys by HKDF-Expand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Suite {
-    /// Suite 1: chunks of 64 KiB, up to 2³⁶ of them (4 PiB).
+    /// Suite 1: chunks of 64 KiB, up to 2³⁶ of them (4 PiB); SHA-256.
     #[default]
     Aes256Gcm64KiB = 1,
     /// Suite 2: Cobblestone-256 as published at <https://c2sp.org/chunked-encryption>, chunks of
-    /// 16 KiB, up to 2³⁸ of them (4 PiB).
+    /// 16 KiB, up to 2³⁸ of them (4 PiB); SHA-512.
     Cobblestone256 = 2,
 }
 

@@ -16,6 +16,11 @@ impl Wiped {
         Self(bytes)
     }
 
+    /// Empty, with room for so many bytes.
+    pub(crate) fn with_capacity(len: usize) -> Self {
+        Self(Vec::with_capacity(len))
+    }
+
     /// So many zeros.
     pub(crate) fn zeros(len: usize) -> Self {
         Self(vec![0; len])

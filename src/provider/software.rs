@@ -8,13 +8,16 @@ use zeroize::Zeroizing;
 use super::KeyUse;
 use crate::{
     context::EncryptionContext,
-    crypto::{Aead, Aes256Gcm, Backend, NONCE_LEN, Preferred, TAG_LEN, split},
+    crypto::{Aead, Aes256Gcm, Backend, Expander, NONCE_LEN, Preferred, TAG_LEN, split},
     error::{Error, Result},
-    key::{DataKey, LockedKey, fill_random},
+    key::{DATA_KEY_LEN, DataKey, LockedKey, fill_random},
 };
 
 const SALT_LEN: usize = 24;
 const COMMITMENT_LEN: usize = 32;
+/// A key encrypts once.
+const NONCE: [u8; NONCE_LEN] = [0; NONCE_LEN];
+
 const LABEL: &[u8] = b"bulla/1 software-kek\0";
 
 /// How much longer [`SoftwareKek::wrap`]'s output is than its input: 72 bytes.
@@ -22,8 +25,8 @@ pub const SOFTWARE_WRAP_OVERHEAD: usize = SALT_LEN + COMMITMENT_LEN + TAG_LEN;
 
 /// A key-encryption key in memory: AES-256-GCM under a key derived anew for every wrap.
 ///
-/// For providers that hold keys in software. Each wrap draws a 24-byte salt and derives key, nonce
-/// and a 32-byte commitment from it (HKDF-Expand-SHA-512), so that the 2³² messages a plain
+/// For providers that hold keys in software. Each wrap draws a 24-byte salt and derives key and a
+/// 32-byte commitment from it (HKDF-Expand-SHA-256), so that the 2³² messages a plain
 /// AES-GCM key allows with random nonces is no limit here, and a blob opens under one key and one
 /// context only: what it is bound to goes into the derivation, and so into the commitment.
 /// Layout in FORMAT.md, "Software wrap".
@@ -56,9 +59,28 @@ impl SoftwareKek {
         aad: &[u8],
     ) -> Result<Vec<u8>> {
         let derived = Derived::new(self.0.expose(), salt, aad)?;
-        let mut sealed = vec![0; plaintext.len() + TAG_LEN];
-        derived.aead.seal(&derived.nonce, &[], plaintext, &mut sealed)?;
-        Ok([salt, &derived.commitment[..], &sealed].concat())
+        let start = SALT_LEN + COMMITMENT_LEN;
+        let mut out = Vec::with_capacity(start + plaintext.len() + TAG_LEN);
+        out.extend_from_slice(salt);
+        out.extend_from_slice(&derived.commitment);
+        out.resize(start + plaintext.len() + TAG_LEN, 0);
+        let sealed = out.get_mut(start..).unwrap_or_default();
+        derived.aead.seal(&NONCE, &[], plaintext, sealed)?;
+        Ok(out)
+    }
+
+    /// A fresh data key, and the same wrapped under its context: one draw of randomness for both.
+    ///
+    /// # Errors
+    /// As for [`wrap`](Self::wrap).
+    pub fn generate_data_key(&self, context: &EncryptionContext) -> Result<(DataKey, Vec<u8>)> {
+        let mut random = Zeroizing::new([0; DATA_KEY_LEN + SALT_LEN]);
+        fill_random(random.as_mut())?;
+        let (key, salt) = split::<DATA_KEY_LEN>(random.as_slice());
+        let (salt, _) = split(salt);
+        let key = DataKey::from_bytes(key);
+        let wrapped = self.wrap_with_salt(salt, key.expose(), &KeyUse::DataKey.aad(context))?;
+        Ok((key, wrapped))
     }
 
     /// Decrypts what [`wrap`](Self::wrap) made, into memory that is wiped.
@@ -73,9 +95,9 @@ impl SoftwareKek {
         if !bool::from(derived.commitment.ct_eq(commitment)) {
             return Err(fail());
         }
-        let len = sealed.len().checked_sub(TAG_LEN).ok_or_else(fail)?;
-        let mut plaintext = Zeroizing::new(vec![0; len]);
-        derived.aead.open(&derived.nonce, &[], sealed, &mut plaintext)?;
+        let (body, tag) = sealed.split_last_chunk::<TAG_LEN>().ok_or_else(fail)?;
+        let mut plaintext = Zeroizing::new(body.to_vec());
+        derived.aead.open_detached(&NONCE, &[], tag, &mut plaintext)?;
         Ok(plaintext)
     }
 
@@ -102,21 +124,20 @@ impl fmt::Debug for SoftwareKek {
     }
 }
 
+/// What one wrap is made with.
 struct Derived {
     aead: Aes256Gcm,
-    nonce: [u8; NONCE_LEN],
     commitment: [u8; COMMITMENT_LEN],
 }
 
 impl Derived {
     fn new(kek: &[u8; 32], salt: &[u8; SALT_LEN], aad: &[u8]) -> Result<Self> {
-        let mut okm = Zeroizing::new([0; 32 + NONCE_LEN + COMMITMENT_LEN]);
-        let aad = Preferred::sha512(&[aad]);
-        Preferred::expand(kek, &[LABEL, salt, &aad], okm.as_mut())?;
+        let mut okm = Zeroizing::new([0; 32 + COMMITMENT_LEN]);
+        let aad = Preferred::sha256(&[aad]);
+        Expander::new(kek)?.expand(&[LABEL, salt, &aad], okm.as_mut())?;
         let (key, rest) = split::<32>(okm.as_slice());
-        let (nonce, rest) = split(rest);
         let (commitment, _) = split(rest);
-        Ok(Self { aead: Aead::new(key)?, nonce: *nonce, commitment: *commitment })
+        Ok(Self { aead: Aead::new(key)?, commitment: *commitment })
     }
 }
 

@@ -14,13 +14,12 @@ use crate::{
 ///
 /// Starts behind header, salt and commitment, which an [`Opening`] has checked. Every byte of
 /// [`output`](Self::output) is authenticated, but only [`finish`](Self::finish) tells that the
-/// message was whole: until then it may have been cut at a chunk's end. It holds one chunk of
-/// ciphertext and one of plaintext: 128 KiB for suite 1.
+/// message was whole: until then it may have been cut at a chunk's end. It holds one
+/// chunk: 64 KiB for suite 1.
 #[must_use = "only `finish` tells that the message was whole"]
 pub struct Decryptor {
     chunks: ChunkOpener,
     next: u64,
-    pending: Vec<u8>,
     filled: usize,
     out: Output,
     state: State,
@@ -40,14 +39,7 @@ impl Decryptor {
     }
 
     pub(crate) fn from_chunks(chunks: ChunkOpener) -> Self {
-        Self {
-            chunks,
-            next: 0,
-            pending: Vec::new(),
-            filled: 0,
-            out: Output::new(Vec::new()),
-            state: State::Open,
-        }
+        Self { chunks, next: 0, filled: 0, out: Output::new(Vec::new()), state: State::Open }
     }
 
     /// Takes sealed bytes, and returns how many: 0 while there is output to carry away.
@@ -75,10 +67,8 @@ impl Decryptor {
         if self.state != State::Open || !self.out.is_empty() {
             return &mut [];
         }
-        if self.pending.is_empty() {
-            self.pending = vec![0; self.chunks.suite().sealed_chunk_len()];
-        }
-        self.pending.get_mut(self.filled..).unwrap_or_default()
+        let len = self.chunks.suite().sealed_chunk_len();
+        self.out.space(len).get_mut(self.filled..).unwrap_or_default()
     }
 
     /// Says that `len` bytes of [`space`](Self::space) were written.
@@ -112,7 +102,6 @@ impl Decryptor {
         }
         self.open_pending()?;
         self.state = State::Finished;
-        self.pending = Vec::new();
         Ok(())
     }
 
@@ -157,14 +146,15 @@ impl Decryptor {
         Ok(())
     }
 
+    /// Opens what was written in place, there.
     fn open_pending(&mut self) -> Result<()> {
-        let chunk = self.pending.get(..self.filled).unwrap_or_default();
-        let out = self.out.reset(chunk.len().saturating_sub(TAG_LEN));
-        self.filled = 0;
-        self.chunks.open(self.next, chunk, out).inspect_err(|_| {
+        let len = std::mem::take(&mut self.filled);
+        let opened = self.chunks.open_in_place(self.next, self.out.reset(len));
+        let plain = opened.map(|plain| plain.len()).inspect_err(|_| {
             self.state = State::Failed;
             self.out.clear();
         })?;
+        self.out.truncate(plain);
         self.next += 1;
         Ok(())
     }

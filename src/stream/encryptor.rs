@@ -211,6 +211,21 @@ impl Output {
         (self.start, self.end) = (0, 0);
     }
 
+    /// Keeps the first `len` bytes.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.end = self.end.min(len);
+    }
+
+    /// `len` bytes that are no output yet, and stay as they are until [`reset`](Self::reset) makes
+    /// them so.
+    pub(super) fn space(&mut self, len: usize) -> &mut [u8] {
+        self.clear();
+        if self.bytes.len() < len {
+            self.bytes = Wiped::zeros(len);
+        }
+        self.bytes.get_mut(..len).unwrap_or_default()
+    }
+
     /// Room for `len` bytes, all of which the caller overwrites.
     pub(super) fn reset(&mut self, len: usize) -> &mut [u8] {
         if self.bytes.len() < len {

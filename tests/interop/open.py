@@ -12,13 +12,14 @@ import argparse, base64, hashlib, hmac, json, os, re, sys
 from cryptography.cobblestone import Cobblestone256Decryptor
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-SUITES = {  # label, chunk length, most chunks
-    1: (b"bulla/1 AES-256-GCM 64KiB\0", 65536, 1 << 36),
-    2: (b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0", 16384, 1 << 38),
+SUITES = {  # hash, label, chunk length, most chunks
+    1: ("sha256", b"bulla/1 AES-256-GCM 64KiB\0", 65536, 1 << 36),
+    2: ("sha512", b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0", 16384, 1 << 38),
 }
+ZERO_NONCE = bytes(12)
 NOT_AUTHENTIC = "not authentic, or not for this key and context"
 
 class Refused(Exception):
@@ -135,8 +136,13 @@ def binary_form(data):
 
 # --- opening
 
-def expand(key, info):
-    """76 bytes of HKDF-Expand, as key, nonce, commitment"""
+def expand_256(key, info):
+    """64 bytes of HKDF-Expand with SHA-256, as key, nonce, commitment"""
+    out = HKDFExpand(SHA256(), 64, info).derive(key)
+    return out[:32], ZERO_NONCE, out[32:]
+
+def expand_512(key, info):
+    """76 bytes of HKDF-Expand with SHA-512, as key, nonce, commitment"""
     out = HKDFExpand(SHA512(), 76, info).derive(key)
     return out[:32], out[32:44], out[44:]
 
@@ -152,8 +158,8 @@ def chunk_nonce(base, i):
 def software_unwrap(kek, wrapped, aad):
     need(len(wrapped) >= 72, NOT_AUTHENTIC)
     salt, commitment, sealed = wrapped[:24], wrapped[24:56], wrapped[56:]
-    digest = hashlib.sha512(aad).digest()
-    key, nonce, expected = expand(kek, b"bulla/1 software-kek\0" + salt + digest)
+    digest = hashlib.sha256(aad).digest()
+    key, nonce, expected = expand_256(kek, b"bulla/1 software-kek\0" + salt + digest)
     need(hmac.compare_digest(commitment, expected), NOT_AUTHENTIC)
     return gcm_open(key, nonce, sealed)
 
@@ -176,18 +182,21 @@ def unwrap_data_key(header, keks):
 def open_sealed(data, context, data_key, keks, cobblestone):
     header = parse_header(data)
     check_stored(header["context"], context)
-    h, (label, chunk, most) = header["H"], SUITES[header["suite"]]
+    h, (hash_name, label, chunk, most) = header["H"], SUITES[header["suite"]]
     need(len(data) >= h + 56, "malformed: cut short")
     if data_key is None:
         data_key = unwrap_data_key(header, keks)
     need(len(data_key) == 32, NOT_AUTHENTIC)
     salt, commitment, body = data[h : h + 24], data[h + 24 : h + 56], data[h + 56 :]
 
-    hk = HKDFExpand(SHA512(), 32, b"bulla/1 header\0" + salt).derive(data_key)
-    tag = hmac.digest(hk, data[: h - 32] + salt + commitment, "sha512")[:32]
+    tagged = b"bulla/1 header\0" + data[: h - 32] + salt + commitment + b"\1"
+    tag = hmac.digest(data_key, tagged, hash_name)[:32]
     need(hmac.compare_digest(tag, data[h - 32 : h]), NOT_AUTHENTIC)
 
-    x = b"bulla/1\0" + data[6:7] + hashlib.sha512(encode_pairs(context)).digest()
+    x = hashlib.new(hash_name, encode_pairs(context)).digest()
+    if header["suite"] == 2:
+        x = b"bulla/1\0\2" + x
+    expand = {1: expand_256, 2: expand_512}[header["suite"]]
     key, base, expected = expand(data_key, label + salt + x)
     need(hmac.compare_digest(commitment, expected), NOT_AUTHENTIC)
 

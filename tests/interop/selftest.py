@@ -27,9 +27,11 @@ def check(name, ok, detail=""):
 
 # --- building
 
-def expand(key, info, n):
-    t1 = hmac.digest(key, info + b"\1", "sha512")
-    return (t1 + hmac.digest(key, t1 + info + b"\2", "sha512"))[:n]
+HASH = {1: "sha256", 2: "sha512"}
+
+def expand(name, key, info, n):
+    t1 = hmac.digest(key, info + b"\1", name)
+    return (t1 + hmac.digest(key, t1 + info + b"\2", name))[:n]
 
 def lenp(width, data):
     return len(data).to_bytes(width, "big") + data
@@ -46,11 +48,19 @@ def record(name=b"default", wrapped=b"\xaa" * 60, scheme=b"local", algorithm=0):
     return bytes([algorithm]) + lenp(1, scheme) + lenp(2, name) + lenp(2, wrapped)
 
 def context_x(suite, context):
-    return b"bulla/1\0" + bytes([suite]) + hashlib.sha512(pairs(context)).digest()
+    digest = hashlib.new(HASH[suite], pairs(context)).digest()
+    return digest if suite == 1 else b"bulla/1\0\2" + digest
 
 def derive(suite, context, salt=SALT):
-    out = expand(DATA_KEY, LABELS[suite] + salt + context_x(suite, context), 76)
+    info = LABELS[suite] + salt + context_x(suite, context)
+    if suite == 1:
+        out = expand("sha256", DATA_KEY, info, 64)
+        return out[:32], bytes(12), out[32:]
+    out = expand("sha512", DATA_KEY, info, 76)
     return out[:32], out[32:44], out[44:]
+
+def header_tag(suite, untagged, behind):
+    return expand(HASH[suite], DATA_KEY, b"bulla/1 header\0" + untagged + behind, 32)
 
 def seal_chunk(suite, context, i, plain, salt=SALT):
     key, base, _ = derive(suite, context, salt)
@@ -78,16 +88,15 @@ def seal(suite=1, plain=b"hello", context=ALL, salt=SALT, stored=None, records=(
     head = magic + bytes([version, suite, flags]) + h.to_bytes(2, "big") + rest
     # the tag goes where H says it is
     data = head + bytes(32) + tail
-    hk = expand(DATA_KEY, b"bulla/1 header\0" + data[h : h + 24], 32)
     if 42 <= h <= len(data):
-        tag = hmac.digest(hk, data[: h - 32] + data[h : h + 56], "sha512")[:32]
+        tag = header_tag(derived, data[: h - 32], data[h : h + 56])
         data = data[: h - 32] + tag + data[h:]
     return data
 
 def software_wrap(plain, aad, kek=KEK):
-    digest = hashlib.sha512(aad).digest()
-    out = expand(kek, b"bulla/1 software-kek\0" + SALT + digest, 76)
-    return SALT + out[44:] + AESGCM(out[:32]).encrypt(out[32:44], plain, None)
+    digest = hashlib.sha256(aad).digest()
+    out = expand("sha256", kek, b"bulla/1 software-kek\0" + SALT + digest, 64)
+    return SALT + out[32:] + AESGCM(out[:32]).encrypt(bytes(12), plain, None)
 
 AAD = b"bulla/1 data-key\0" + pairs({b"tenant": b"acme"})
 DIRECT_AAD = b"bulla/1 direct\0" + pairs(ALL)
@@ -122,31 +131,29 @@ def kek_args(key=KEK, name="local:default"):
     return ("--kek", f"{name}={key.hex()}", *ARGS)
 
 def worked_example():
-    x = ("62756c6c612f31000135e6b24d06a199ed7376dc8844c10f7114cb7f14fbc606785bea8605e67ede5e55"
-         "06c4643b228ae9c689210bd72ddaa2eeb40dc5cf320169d45c95ec2112c1ef")
-    key = "69dd8ffb66cb7d9d443d791bb2f827e9eeace70d0f3b6d1fa9607f5be561142e"
-    commitment = "5ed78df28c8d8afc78fd29bc358168ffb8040db49ae1a0f3bb13c4a84608bc62"
+    x = "7e0dd0c1f2ccc752757b1e67511d77e96e38e359ece71fa48da3cb3e0d902eeb"
+    key = "9ef32c54391a2c039bdfc5bcf0bb3eff9f95538c77cff8d15f87a2d3f4c7472f"
+    commitment = "57a24e954f477e4c6b9998be7ff707d7e53c032c58120d4e412e695eae606cf2"
     message = bytes.fromhex(
         "62756c6c61 01 01 00 0088 01 0006 74656e616e74 0004 61636d65 01 00 05 6c6f63616c"
         "0007 64656661756c74 003c" + "aa" * 60
-        + "c11a793feca5a370f23d5833bf735b13257ea34ee7e1f76484c251e90676ca7d"
+        + "ceee0dad85cba0ea47e0935e52134ef9e6a622809c86d02c305c474297a8543b"
         "808182838485868788898a8b8c8d8e8f9091929394959697" + commitment
-        + "68ab5b8f791ccd29ae8a941a78f4e352a0829b7894")
-    sums = {1: "0dd6c2c4c9bc31c99006354c2376370f57d88dd9470503f2b29ef61e5acfca0e",
-            2: "959b1c74d1c3c6d137b522f66dc77cd667a953f4fa3b7dd9f5ed309d42a5db18"}
-    check("X", context_x(1, ALL).hex() == x and len(x) == 2 * 73)
+        + "c6a168a6a325560db862e8facace67a5b865f1849d")
+    sums = {1: "0c984461b3d2e64d39f07ca2536e526af7a0210c2479bc6297175c71b95c9920",
+            2: "8e58676d4f96ebf045ef0233f27c1446a95522aab17d05b9b533105276cdb416"}
+    check("X", context_x(1, ALL).hex() == x)
+    check("X of suite 2", len(context_x(2, ALL)) == 73)
     derived = [s.hex() for s in derive(1, ALL)]
-    check("derivation", derived == [key, "265f92d8a04b13dae1b458e5", commitment])
-    hk = "c5a918f4972d7029fb60e486a8c6428c7549bfaae05b0a9eb63ba8e92cab734c"
-    check("hk", expand(DATA_KEY, b"bulla/1 header\0" + SALT, 32).hex() == hk)
+    check("derivation", derived == [key, "00" * 12, commitment])
     check("message", seal() == message and len(message) == 213)
     for suite in (1, 2):
         check(f"sum {suite}", hashlib.sha256(seal(suite)).hexdigest() == sums[suite])
         opens(f"worked example {suite}", seal(suite), (*KEYED, "--cobblestone"))
     opens("in text form", text(message))
 
-    table = {1: ["a4b99506a859955da0fefa6a2e68240f7c4411765a", "8e2a4c8fbca914355265df480460a5515d78c7648b",
-                 "33262cc24d9ffeeea3f712853034ca316d692ee418"],
+    table = {1: ["c0983dc1124df106250bd9aaf5e9172b97dfc858fb", "0ae37ffdfa1841b562222e541eae560156ba337d9c",
+                 "d3774caebf59c4f617bd224832f90aa215edb0507b"],
              2: ["e3553e0e7bc6eca4a59e8acc374e1c1b226b558001", "9b651f51c57e44ddefb101102893f06eda0e9d82da",
                  "c339854fa6a99560919148ef853df27e3182356b93"]}
     for suite, row in table.items():
@@ -158,8 +165,8 @@ def worked_example():
 
     wrap = bytes.fromhex(
         "808182838485868788898a8b8c8d8e8f9091929394959697"
-        "5bdc1fed1e95f81c9619550b2d2e49340ac4886328116e0d4decf1f78cd0a3f9"
-        "5e74f15f6d1fed56dff4da935f361d1603aff9c5d11cea3e8d50e8d8f63b7a9d3da39d0d772a1df0fbb0617d38a575bb")
+        "f11558a843565d8ffa7ebd3b6298630bd1e0216f0cff0ba476d1953f6277ca72"
+        "5593eb13a6649c548b98c3935bca428d8fdf66a3e9b2330ee137b58436ba6cbfdb991cfad52076def3f4001fc905fad1")
     check("software wrap", WRAPPED == wrap)
     check("software unwrap", opener.software_unwrap(KEK, wrap, AAD) == DATA_KEY)
 
@@ -292,7 +299,7 @@ def bad_bodies():
         ]:
             refuses(f"{name}, suite {suite}", "not authentic", seal(suite, body=b"".join(body)))
         real = opener.SUITES[suite]
-        opener.SUITES[suite] = (*real[:2], 2)  # as if two chunks were the most
+        opener.SUITES[suite] = (*real[:3], 2)  # as if two chunks were the most
         in_process(f"most chunks, suite {suite}", seal(suite, body=b"".join(three)), False)
         in_process(f"just the most, suite {suite}", seal(suite, bytes(c)), True)
         opener.SUITES[suite] = real

@@ -4,7 +4,7 @@ mod signature;
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
-    digest, hkdf, hmac,
+    digest, hkdf,
 };
 use zeroize::Zeroize;
 
@@ -33,12 +33,6 @@ impl Backend for AwsLc {
             .expand(info, OkmLen(out.len()))
             .and_then(|okm| okm.fill(out))
             .map_err(|_| fault("HKDF-Expand"))
-    }
-
-    fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
-        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA512, key));
-        parts.iter().for_each(|part| context.update(part));
-        fixed(context.sign().as_ref())
     }
 
     fn sha256(parts: &[&[u8]]) -> [u8; 32] {
@@ -98,24 +92,19 @@ impl Aead for LessSafeKey {
             .map_err(|_| fault("AES-256-GCM"))
     }
 
-    fn open(
+    fn open_detached(
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],
-        sealed: &[u8],
-        out: &mut [u8],
+        tag: &[u8; TAG_LEN],
+        in_out: &mut [u8],
     ) -> Result<()> {
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        sealed
-            .split_last_chunk::<TAG_LEN>()
-            .filter(|(body, _)| body.len() == out.len())
-            .and_then(|(body, tag)| {
-                self.open_separate_gather(nonce, Aad::from(aad), body, tag, out).ok()
-            })
-            .ok_or_else(|| {
-                out.zeroize();
-                Error::not_authentic()
-            })
+        if self.open_in_place_separate_tag(nonce, Aad::from(aad), tag, in_out).is_err() {
+            in_out.zeroize();
+            return Err(Error::not_authentic());
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,6 @@ use aes_gcm::{
     AeadInOut, KeyInit,
     aead::{Nonce, Tag, inout::InOutBuf},
 };
-use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use zeroize::Zeroize;
 
@@ -30,14 +29,6 @@ impl Backend for RustCrypto {
         hkdf.ok()
             .and_then(|hkdf| hkdf.expand_multi_info(info, out).ok())
             .ok_or_else(|| fault("HKDF-Expand"))
-    }
-
-    fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
-        let Ok(mut mac) = <Hmac<Sha512> as KeyInit>::new_from_slice(key) else {
-            unreachable!("HMAC takes keys of any length")
-        };
-        parts.iter().for_each(|part| mac.update(part));
-        mac.finalize().into_bytes().into()
     }
 
     fn sha256(parts: &[&[u8]]) -> [u8; 32] {
@@ -94,21 +85,16 @@ impl Aead for aes_gcm::Aes256Gcm {
         Ok(())
     }
 
-    fn open(
+    fn open_detached(
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],
-        sealed: &[u8],
-        out: &mut [u8],
+        tag: &[u8; TAG_LEN],
+        in_out: &mut [u8],
     ) -> Result<()> {
-        let opened = sealed.split_last_chunk::<TAG_LEN>().and_then(|(body, tag)| {
-            let nonce: &Nonce<Self> = nonce.into();
-            let tag: &Tag<Self> = tag.into();
-            let buffer = InOutBuf::new(body, out).ok()?;
-            self.decrypt_inout_detached(nonce, aad, buffer, tag).ok()
-        });
-        opened.ok_or_else(|| {
-            out.zeroize();
+        let (nonce, tag): (&Nonce<Self>, &Tag<Self>) = (nonce.into(), tag.into());
+        self.decrypt_inout_detached(nonce, aad, InOutBuf::from(&mut *in_out), tag).map_err(|_| {
+            in_out.zeroize();
             Error::not_authentic()
         })
     }

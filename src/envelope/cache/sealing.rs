@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     policy::CachePolicy,
     stats::{CacheStats, Event, Tally},
-    table::{Kept, Table},
+    table::{Keep, Kept, Table},
 };
 use crate::{context::EncryptionContext, envelope::wrapping::Fresh, error::Result};
 
@@ -45,7 +45,7 @@ pub(in crate::envelope) struct Wanted {
 
 impl SealingCache {
     pub(in crate::envelope) fn new(policy: CachePolicy) -> Self {
-        let leases = Table::new(policy.capacity);
+        let leases = Table::new(policy.capacity, Keep::Fetched);
         Self { policy, leases, tally: Tally::new("seal") }
     }
 
@@ -68,12 +68,13 @@ impl SealingCache {
         };
         let mut waited = false;
         loop {
-            if let Some(lease) = self.leases.value(context) {
-                if lease.take(wanted) {
+            let now = Instant::now();
+            if let Some(lease) = self.leases.value(context, now) {
+                if lease.take(wanted, now) {
                     if !waited {
                         self.tally.add(Event::Hit, wanted.messages);
                     }
-                    let due = lease.is_due();
+                    let due = lease.is_due(now);
                     if due && self.leases.renew(context, policy.renewal_pause(), begin) {
                         self.tally.add(Event::Renewal, 1);
                     }
@@ -85,9 +86,9 @@ impl SealingCache {
                 self.tally.add(Event::Miss, wanted.messages);
             }
             waited = true;
-            let flight = self.leases.fetch(context, begin)?;
+            let (flight, _) = self.leases.fetch(context, begin)?;
             let lease = flight.landed().await?;
-            if lease.take(wanted) {
+            if lease.take(wanted, Instant::now()) {
                 return Ok(lease);
             }
             // Others who waited as well have used it up.
@@ -109,8 +110,8 @@ impl Lease {
     }
 
     /// Takes all of `wanted`, or nothing if that is more than is left.
-    fn take(&self, wanted: Wanted) -> bool {
-        if self.begun.elapsed() >= self.policy.max_age {
+    fn take(&self, wanted: Wanted, now: Instant) -> bool {
+        if now >= self.begun + self.policy.max_age {
             return false;
         }
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -124,8 +125,8 @@ impl Lease {
     }
 
     /// Whether the next one should be fetched, so that nobody has to wait when this one ends.
-    fn is_due(&self) -> bool {
-        let age = self.begun.elapsed();
+    fn is_due(&self, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.begun);
         if !self.fresh.missing.is_empty() && age >= self.policy.repair_age() {
             return true;
         }

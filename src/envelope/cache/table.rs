@@ -1,7 +1,7 @@
 //! A bounded table of data keys in which a missing one is fetched once, whoever asks for it.
 
 use std::{
-    collections::hash_map::RandomState,
+    collections::{HashMap, hash_map::RandomState},
     fmt,
     hash::Hash,
     num::NonZeroUsize,
@@ -24,21 +24,34 @@ pub(super) trait Kept: Send + Sync + 'static {
     fn expires(&self) -> Instant;
 }
 
+/// When a value that was fetched is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// When it has come.
+    Fetched,
+    /// When who asked for it has found it good, and says so by [`Table::keep`].
+    Confirmed,
+}
+
 /// Values by key, the least recently used of which makes room for the next. What leaves is dropped
-/// at once, and so wiped as soon as nobody uses it.
+/// at once, and so wiped as soon as nobody uses it. What is being fetched takes no room of values.
 pub(super) struct Table<K, V> {
+    capacity: NonZeroUsize,
+    keep: Keep,
     state: Mutex<State<K, V>>,
 }
 
 struct State<K, V> {
-    slots: LruCache<K, Slot<V>, RandomState>,
+    values: LruCache<K, Value<V>, RandomState>,
+    flights: HashMap<K, SingleFlight<Arc<V>>>,
+    /// Counts how often all was dropped: what was asked for before is not kept.
+    generation: u64,
     /// Whether a task waits for the next value to expire.
     watched: bool,
 }
 
-struct Slot<V> {
-    value: Option<Arc<V>>,
-    flight: SingleFlight<Arc<V>>,
+struct Value<V> {
+    value: Arc<V>,
     /// A renewal that failed is not tried again before this.
     not_before: Option<Instant>,
 }
@@ -48,55 +61,51 @@ where
     K: Clone + Eq + Hash + Send + 'static,
     V: Kept,
 {
-    pub(super) fn new(capacity: NonZeroUsize) -> Arc<Self> {
-        let slots = LruCache::with_hasher(capacity, RandomState::new());
-        Arc::new(Self { state: Mutex::new(State { slots, watched: false }) })
+    pub(super) fn new(capacity: NonZeroUsize, keep: Keep) -> Arc<Self> {
+        // Without a bound of its own, for which it would set the memory aside now.
+        let values = LruCache::unbounded_with_hasher(RandomState::new());
+        let state = State { values, flights: HashMap::new(), generation: 0, watched: false };
+        Arc::new(Self { capacity, keep, state: Mutex::new(state) })
     }
 
     /// The value, if it is there and has not expired.
-    pub(super) fn value(&self, key: &K) -> Option<Arc<V>> {
+    pub(super) fn value(&self, key: &K, now: Instant) -> Option<Arc<V>> {
         let mut state = self.lock();
-        let slot = state.slots.get_mut(key)?;
-        if slot.value.as_ref()?.expires() <= Instant::now() {
-            slot.value = None;
+        let held = state.values.get(key)?;
+        if held.value.expires() <= now {
+            state.values.pop(key);
+            return None;
         }
-        slot.value.clone()
+        Some(Arc::clone(&held.value))
     }
 
     /// Drops the value if it is still this one.
     pub(super) fn remove(&self, key: &K, value: &Arc<V>) {
         let mut state = self.lock();
-        let Some(slot) = state.slots.get_mut(key) else { return };
-        if slot.value.as_ref().is_some_and(|held| Arc::ptr_eq(held, value)) {
-            slot.value = None;
-            if slot.flight.is_idle() {
-                state.slots.pop(key);
-            }
+        if state.values.peek(key).is_some_and(|held| Arc::ptr_eq(&held.value, value)) {
+            state.values.pop(key);
         }
     }
 
-    /// Joins the fetch under way, or begins one.
+    /// Joins the fetch under way, or begins one. The number is for [`keep`](Self::keep).
     pub(super) fn fetch(
         self: &Arc<Self>,
         key: &K,
         make: impl FnOnce() -> BoxFuture<'static, Result<V>>,
-    ) -> Result<Flight<Arc<V>>> {
+    ) -> Result<(Flight<Arc<V>>, u64)> {
         let start = Start::prepare()?;
         let mut state = self.lock();
-        if let Some(flight) = state.slots.get(key).and_then(|slot| slot.flight.join()) {
-            return Ok(flight);
+        let generation = state.generation;
+        let flights = state.flights.entry(key.clone()).or_default();
+        if let Some(flight) = flights.join() {
+            return Ok((flight, generation));
         }
-        let slot = state.slots.get_or_insert_mut(key.clone(), || Slot {
-            value: None,
-            flight: SingleFlight::default(),
-            not_before: None,
-        });
-        let flight = slot.flight.begin(&start);
+        let flight = flights.begin(&start);
         drop(state);
         let (table, key, call) = (Arc::clone(self), key.clone(), make());
         let fetch = async move { call.await.map(Arc::new) };
         start.start(fetch, move |flight, fetched| table.land(&key, flight, fetched));
-        Ok(flight)
+        Ok((flight, generation))
     }
 
     /// Fetches anew in the background, unless that is under way or has just failed. Nobody waits.
@@ -109,35 +118,49 @@ where
         let now = Instant::now();
         {
             let mut state = self.lock();
-            let Some(slot) = state.slots.peek_mut(key) else { return false };
-            if !slot.flight.is_idle() || slot.not_before.is_some_and(|then| now < then) {
+            if state.flights.get(key).is_some_and(|flight| !flight.is_idle()) {
                 return false;
             }
-            slot.not_before = Some(now + pause);
+            let Some(held) = state.values.peek_mut(key) else { return false };
+            if held.not_before.is_some_and(|then| now < then) {
+                return false;
+            }
+            held.not_before = Some(now + pause);
         }
         self.fetch(key, make).is_ok()
     }
 
-    /// Keeps the value; a slot that was evicted or cleared meanwhile stays so. What the provider
+    /// Keeps a value that was found good, unless all was dropped since it was asked for.
+    pub(super) fn keep(self: &Arc<Self>, key: &K, value: &Arc<V>, generation: u64) {
+        let state = self.lock();
+        if state.generation == generation && state.values.peek(key).is_none() {
+            self.put(state, key, value);
+        }
+    }
+
+    /// A value in the place of another one is kept in any case: it is a renewal. What the provider
     /// refuses outright ends the value that it would have renewed.
     fn land(self: &Arc<Self>, key: &K, flight: &Flight<Arc<V>>, fetched: &Result<Arc<V>>) {
         let mut state = self.lock();
-        let Some(slot) = state.slots.peek_mut(key) else { return };
-        if !slot.flight.end(flight) {
+        if !state.flights.get_mut(key).is_some_and(|flights| flights.end(flight)) {
             return;
         }
+        state.flights.remove(key);
         match fetched {
-            Ok(value) => {
-                slot.value = Some(Arc::clone(value));
-                slot.not_before = None;
+            Ok(value) if self.keep == Keep::Fetched || state.values.contains(key) => {
+                self.put(state, key, value);
             }
-            Err(error) if !error.is_retryable() => slot.value = None,
-            Err(_) => {}
+            Err(error) if !error.is_retryable() => drop(state.values.pop(key)),
+            _ => {}
         }
-        if slot.value.is_none() {
-            state.slots.pop(key);
+    }
+
+    fn put(self: &Arc<Self>, mut state: MutexGuard<'_, State<K, V>>, key: &K, value: &Arc<V>) {
+        state.values.put(key.clone(), Value { value: Arc::clone(value), not_before: None });
+        while state.values.len() > self.capacity.get() {
+            state.values.pop_lru();
         }
-        let watched = fetched.is_err() || std::mem::replace(&mut state.watched, true);
+        let watched = std::mem::replace(&mut state.watched, true);
         drop(state);
         if !watched {
             self.watch();
@@ -146,12 +169,15 @@ where
 
     /// Drops every value. What is being fetched reaches those who wait for it and is not kept.
     pub(super) fn clear(&self) {
-        self.lock().slots.clear();
+        let mut state = self.lock();
+        state.generation += 1;
+        state.values.clear();
+        state.flights.clear();
     }
 
     /// How many values are held.
     pub(super) fn len(&self) -> usize {
-        self.lock().slots.iter().filter(|(_, slot)| slot.value.is_some()).count()
+        self.lock().values.len()
     }
 
     /// Drops what has expired, and says when the next will.
@@ -160,21 +186,16 @@ where
         let mut state = self.lock();
         let mut next: Option<Instant> = None;
         let mut gone = Vec::new();
-        for (key, slot) in &mut state.slots {
-            match slot.value.as_ref().map(|value| value.expires()) {
-                Some(expires) if expires > now => {
+        for (key, held) in &state.values {
+            match held.value.expires() {
+                expires if expires > now => {
                     next = Some(next.map_or(expires, |next| next.min(expires)));
-                    continue;
                 }
-                Some(_) => slot.value = None,
-                None => {}
-            }
-            if slot.flight.is_idle() {
-                gone.push(key.clone());
+                _ => gone.push(key.clone()),
             }
         }
         for key in gone {
-            state.slots.pop(&key);
+            state.values.pop(&key);
         }
         state.watched = next.is_some();
         next

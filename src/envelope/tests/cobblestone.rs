@@ -10,7 +10,7 @@ fn open(key: &[u8], context: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
     let cut = Error::not_authentic;
     let (salt, rest) = sealed.split_first_chunk().ok_or_else(cut)?;
     let (commitment, mut chunks) = rest.split_first_chunk().ok_or_else(cut)?;
-    let keys = BodyKeys::derive(suite, &key, &Salt(*salt), context)?;
+    let keys = Schedule::new(key)?.cobblestone(&Salt(*salt), &[context])?;
     keys.check(commitment)?;
     let mut decryptor = Decryptor::from_chunks(ChunkOpener::new(suite, keys));
     let mut plain = Vec::new();

@@ -39,7 +39,8 @@ impl Forge {
     fn message(&self, data_key: &DataKey, all: &EncryptionContext) -> Vec<u8> {
         let suite = Suite::Aes256Gcm64KiB;
         let salt = Salt::random().unwrap();
-        let keys = BodyKeys::derive(suite, data_key, &salt, &derive::binding(suite, all)).unwrap();
+        let schedule = Schedule::new(data_key.share()).unwrap();
+        let keys = schedule.body_keys(suite, &salt, all).unwrap();
         let commitment = keys.commitment;
         let mut header = [b"bulla".as_slice(), &[1, 1, self.flags, 0, 0], &self.pairs].concat();
         header.push(self.recipients.len() as u8);
@@ -47,7 +48,7 @@ impl Forge {
         header.extend(&self.padding);
         let len = u16::try_from(header.len() + 32).unwrap();
         header[8..10].copy_from_slice(&len.to_be_bytes());
-        let tag = derive::header_tag(data_key, &header, &salt, &commitment).unwrap();
+        let tag = schedule.header_tag(suite, &header, &salt, &commitment).unwrap();
         let mut chunks = crate::format::chunk::ChunkSealer::new(suite, keys);
         let mut body = vec![0; 21];
         chunks.seal(b"hello", &mut body).unwrap();

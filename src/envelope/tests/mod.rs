@@ -11,7 +11,7 @@ use crate::{
     format::{
         Header, Message, Preamble, Sealing, Suite,
         chunk::ChunkOpener,
-        derive::{self, BodyKeys, Salt},
+        derive::{Salt, Schedule},
     },
     key::{DataKey, KeyName, KeyVersion, Plaintext, WrapAlgorithm, Wrapped},
     stream::Decryptor,
@@ -45,5 +45,6 @@ pub(crate) fn with_salt(
     salt: [u8; 24],
 ) -> Sealing {
     let message = Message { suite, shared: false, padded: Some(1024) };
-    message.begin_with_salt(data_key, recipients, context, Salt(salt)).unwrap()
+    let schedule = Schedule::new(data_key.share()).unwrap();
+    message.begin_with(&schedule, &recipients, context, Salt(salt), 0).unwrap()
 }

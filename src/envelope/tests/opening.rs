@@ -263,7 +263,9 @@ async fn foreign_recipients_are_passed_over() {
         blob: vec![1; 200],
     };
     let message = Message { suite: Suite::default(), shared: false, padded: Some(1024) };
-    let sealed = message.seal(&key, vec![foreign, own], &context(), b"hello").unwrap();
+    let sealed = message
+        .seal(&Schedule::new(key.share()).unwrap(), &[foreign, own], &context(), b"hello")
+        .unwrap();
     assert_eq!(&*fake.open(&sealed, &context()).await.unwrap(), b"hello");
     assert_eq!(Header::declared_len(&sealed).unwrap(), 1024);
 }
