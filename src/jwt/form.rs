@@ -3,12 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{
-    DEFAULT_MAX_LEN, InvalidToken, compact, header::EDDSA, provider::Current,
-    registered::Registered,
-};
+use super::{DEFAULT_MAX_LEN, InvalidToken, compact, provider::Current, registered::Registered};
 use crate::{
-    crypto::SigningAlgorithm,
     error::{Error, ErrorKind, Result},
     provider::Sign,
     signing::SigningInput,
@@ -27,14 +23,13 @@ pub(super) struct Form {
     pub(super) typ: Option<String>,
     pub(super) cty: Option<String>,
     members: Map<String, Value>,
-    pub(super) eddsa: bool,
     pub(super) verify: bool,
 }
 
 impl Default for Form {
     fn default() -> Self {
         let typ = Some("JWT".to_owned());
-        Self { typ, cty: None, members: Map::new(), eddsa: false, verify: false }
+        Self { typ, cty: None, members: Map::new(), verify: false }
     }
 }
 
@@ -68,9 +63,8 @@ impl Form {
             members: &'a Map<String, Value>,
         }
 
-        let eddsa = self.eddsa && current.algorithm == SigningAlgorithm::Ed25519;
         let header = Header {
-            alg: if eddsa { EDDSA } else { current.algorithm.as_str() },
+            alg: current.jwk.name_of(current.algorithm),
             kid: current.jwk.kid(),
             typ: self.typ.as_deref(),
             cty: self.cty.as_deref(),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::de::MapAccess;
 
-use super::{InvalidToken, strict};
+use super::{Ed25519Name, InvalidToken, strict};
 use crate::crypto::SigningAlgorithm;
 
 /// The header of a verified token (RFC 7515, section 4.1).
@@ -79,14 +79,11 @@ pub(super) fn parse_algorithm(name: &str) -> Option<SigningAlgorithm> {
     use SigningAlgorithm::*;
     const ALL: [SigningAlgorithm; 10] =
         [Rs256, Rs384, Rs512, Ps256, Ps384, Ps512, Es256, Es384, Es512, Ed25519];
-    if name == EDDSA {
+    if name == Ed25519Name::EdDsa.as_str() {
         return Some(Ed25519);
     }
     ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
 }
-
-/// The older name of Ed25519 in JOSE.
-pub(super) const EDDSA: &str = "EdDSA";
 
 fn short_type(typ: &str) -> &str {
     const PREFIX: &str = "application/";

@@ -28,8 +28,8 @@
 //!
 //! # Algorithms
 //!
-//! RS, PS and ES with 256, 384 and 512, and Ed25519 (`Ed25519` of RFC 9864; `EdDSA` is read as well,
-//! and written on request). In a build with `rustcrypto` alone RSA signatures are
+//! RS, PS and ES with 256, 384 and 512, and Ed25519, which is written as [`Ed25519Name`] says and read by
+//! both its names. In a build with `rustcrypto` alone RSA signatures are
 //! [`Unsupported`](crate::ErrorKind::Unsupported). Symmetric algorithms and `none` do not exist here.
 //!
 //! # Errors
@@ -78,7 +78,7 @@ mod verifier;
 pub use claims::Claims;
 pub use header::Header;
 pub use invalid::{InvalidToken, RegisteredClaim};
-pub use jwk::{Jwk, JwkSet, MAX_SET_KEYS, MAX_SET_LEN};
+pub use jwk::{Ed25519Name, Jwk, JwkSet, MAX_SET_KEYS, MAX_SET_LEN};
 pub use provider::ProviderKeys;
 pub use signer::Signer;
 pub(crate) use signer::sign_once;

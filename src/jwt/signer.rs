@@ -78,13 +78,6 @@ where
         Ok(self.change(|_| {}))
     }
 
-    /// Writes `"alg":"EdDSA"` instead of `"alg":"Ed25519"`, for verifiers that do not know RFC 9864
-    /// yet. The signature is the same.
-    #[must_use]
-    pub fn with_eddsa_name(self) -> Self {
-        self.change(|form| form.eddsa = true)
-    }
-
     /// Verifies each signature before a token is given out, against a provider that returns a wrong
     /// one: a fault during an RSA-CRT or Ed25519 signature can give the key away.
     #[must_use]

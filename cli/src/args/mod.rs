@@ -11,7 +11,9 @@ pub(crate) use self::keys::{
     ChangeKey, CreateKey, DestroyKey, ExportKey, ImportKey, KeysCommand, ListKeys, NewPassphrase,
     PublicKey, RotateKey, ShowKey, UseVersion,
 };
-pub(crate) use self::tokens::{InspectToken, Jwks, SignToken, TokenCommand, VerifyToken};
+pub(crate) use self::tokens::{
+    InspectToken, Jwks, NamedAlgorithm, SignToken, TokenCommand, VerifyToken,
+};
 use crate::{context::Pair, range::ByteRange, say};
 
 /// Seals files with keys that stay in a key store, and opens them again.

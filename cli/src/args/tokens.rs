@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use bulla::SigningAlgorithm;
+use bulla::{SigningAlgorithm, jwt::Ed25519Name};
 use clap::{
     ArgGroup, Args, Subcommand,
     builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser},
@@ -26,9 +26,6 @@ const ALGORITHMS: [SigningAlgorithm; 10] = {
     use SigningAlgorithm::*;
     [Rs256, Rs384, Rs512, Ps256, Ps384, Ps512, Es256, Es384, Es512, Ed25519]
 };
-
-/// What Ed25519 was called before RFC 9864.
-const EDDSA: &str = "EdDSA";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
@@ -54,8 +51,8 @@ pub(crate) struct SignToken {
     /// The key that signs, such as local:id, or a name from the configuration
     #[arg(short, long, value_name = "KEY")]
     pub(crate) key: String,
-    /// The algorithm, for RSA keys: the others have one [default: RS256]. EdDSA is Ed25519 by its
-    /// older name
+    /// The algorithm, for RSA keys: the others have one [default: RS256]. EdDSA and Ed25519 are one by
+    /// two names, of which verifiers may know only one [default: EdDSA]
     #[arg(long, value_name = "ALGORITHM", value_parser = algorithm(), hide_possible_values = true)]
     pub(crate) alg: Option<NamedAlgorithm>,
     /// Who issues it: `iss`
@@ -174,34 +171,39 @@ pub(crate) struct Jwks {
     /// [default: all keys of the configuration that sign, or without one of the local key store]
     #[arg(short, long = "key", value_name = "KEY")]
     pub(crate) keys: Vec<String>,
-    /// What RSA keys are said to sign with; the others have one algorithm
-    #[arg(long, value_name = "ALGORITHM", value_parser = rsa_algorithm(), default_value = "RS256")]
+    /// What RSA keys are said to sign with [default: RS256], or what Ed25519 is called: EdDSA or
+    /// Ed25519 [default: EdDSA]; give it again for the other
+    #[arg(long, value_name = "ALGORITHM", value_parser = published_algorithm())]
     #[arg(hide_possible_values = true)]
-    pub(crate) alg: NamedAlgorithm,
+    pub(crate) alg: Vec<NamedAlgorithm>,
 }
 
-/// An algorithm, and which of its names was used.
-#[derive(Clone, Copy, Debug)]
+/// An algorithm, and which of its names was used, if it has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NamedAlgorithm {
     pub(crate) algorithm: SigningAlgorithm,
-    pub(crate) eddsa: bool,
+    pub(crate) ed25519: Option<Ed25519Name>,
 }
 
 fn algorithm() -> impl TypedValueParser<Value = NamedAlgorithm> {
     let names = ALGORITHMS.iter().map(|algorithm| algorithm.as_str());
-    PossibleValuesParser::new(names.chain([EDDSA])).map(|name| named(&name))
+    PossibleValuesParser::new(names.chain([Ed25519Name::EdDsa.as_str()])).map(|name| named(&name))
 }
 
-fn rsa_algorithm() -> impl TypedValueParser<Value = NamedAlgorithm> {
+/// Those that a key does not say of itself.
+fn published_algorithm() -> impl TypedValueParser<Value = NamedAlgorithm> {
     let names = ALGORITHMS.iter().map(|algorithm| algorithm.as_str());
-    PossibleValuesParser::new(names.filter(|name| name.starts_with(['R', 'P'])))
-        .map(|name| named(&name))
+    let rsa = names.filter(|name| name.starts_with(['R', 'P']));
+    let ed25519 = [Ed25519Name::EdDsa, Ed25519Name::Ed25519].map(Ed25519Name::as_str);
+    PossibleValuesParser::new(rsa.chain(ed25519)).map(|name| named(&name))
 }
 
 /// The parsers let known names pass, and no other.
 fn named(name: &str) -> NamedAlgorithm {
+    let names = [Ed25519Name::EdDsa, Ed25519Name::Ed25519];
+    let ed25519 = names.into_iter().find(|known| known.as_str() == name);
     let known = ALGORITHMS.into_iter().find(|algorithm| algorithm.as_str() == name);
-    NamedAlgorithm { algorithm: known.unwrap_or(SigningAlgorithm::Ed25519), eddsa: name == EDDSA }
+    NamedAlgorithm { algorithm: known.unwrap_or(SigningAlgorithm::Ed25519), ed25519 }
 }
 
 fn ttl(text: &str) -> Result<Duration, &'static str> {
@@ -276,10 +278,13 @@ mod tests {
     #[test]
     fn every_algorithm_has_its_name() {
         for algorithm in ALGORITHMS {
-            let named = named(algorithm.as_str());
-            assert_eq!((named.algorithm, named.eddsa), (algorithm, false));
+            assert_eq!(named(algorithm.as_str()).algorithm, algorithm);
         }
-        let old = named(EDDSA);
-        assert_eq!((old.algorithm, old.eddsa), (SigningAlgorithm::Ed25519, true));
+        assert_eq!(named("RS256").ed25519, None);
+        for (name, ed25519) in [("EdDSA", Ed25519Name::EdDsa), ("Ed25519", Ed25519Name::Ed25519)] {
+            let expected =
+                NamedAlgorithm { algorithm: SigningAlgorithm::Ed25519, ed25519: Some(ed25519) };
+            assert_eq!(named(name), expected);
+        }
     }
 }

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 pub(crate) use self::{
     backends::Backends,
     keys::{Keys, NamedKey},
+    signing::Names,
 };
 use crate::{
     config::Config,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bulla::{
     KeyUri, SigningAlgorithm,
-    jwt::{Jwk, JwkSet, ProviderKeys},
+    jwt::{Ed25519Name, Jwk, JwkSet, ProviderKeys},
     key::KeyState,
 };
 use bulla_local::{ExportFormat, KeyRecord, Store};
@@ -16,6 +16,15 @@ use crate::{
     failure::{Failure, Outcome},
     passphrases::Passphrases,
 };
+
+/// What keys are said to sign with.
+#[derive(Clone, Copy)]
+pub(crate) struct Names {
+    /// RSA keys have several algorithms.
+    pub(crate) rsa: SigningAlgorithm,
+    /// Ed25519 has two names.
+    pub(crate) ed25519: Ed25519Name,
+}
 
 impl Keys {
     /// The keys named; or else all of the configuration, or without one all of the local store,
@@ -59,15 +68,15 @@ impl Keys {
         Ok(provider)
     }
 
-    /// The public keys of every version that may verify. RSA keys are said to sign with `rsa`.
-    pub(crate) fn jwk_set(self, rsa: SigningAlgorithm, runtime: &Handle) -> Outcome<JwkSet> {
+    /// The public keys of every version that may verify.
+    pub(crate) fn jwk_set(self, names: Names, runtime: &Handle) -> Outcome<JwkSet> {
         let store = store()?;
         let backends = Backends::new(store.clone(), BTreeMap::new());
         let mut all: Vec<Jwk> = Vec::new();
         for key in &self.keys {
             let found = match &key.uri {
-                KeyUri::Local(local) => stored(&store, local.name(), rsa)?,
-                _ => asked(&backends, key, rsa, runtime)?,
+                KeyUri::Local(local) => stored(&store, local.name(), names)?,
+                _ => asked(&backends, key, names, runtime)?,
             };
             match found {
                 None if self.unnamed => {}
@@ -101,7 +110,7 @@ impl NamedKey {
 
 /// The public keys of a local key, from its files: a passphrase is for what is secret. `None` for a
 /// key that does not sign.
-fn stored(store: &Store, name: &str, rsa: SigningAlgorithm) -> Outcome<Option<Vec<Jwk>>> {
+fn stored(store: &Store, name: &str, names: Names) -> Outcome<Option<Vec<Jwk>>> {
     let record = existing(store, name)?;
     if record.key_type.seals() {
         return Ok(None);
@@ -112,8 +121,8 @@ fn stored(store: &Store, name: &str, rsa: SigningAlgorithm) -> Outcome<Option<Ve
         let pem = store.export_public(&record.id, Some(version.version), ExportFormat::Pem)?;
         let jwk = Jwk::from_pem(&pem)?;
         let kid = jwk.thumbprint();
-        let jwk = jwk.with_kid(kid);
-        Ok(if jwk.algorithm().is_none() { jwk.with_algorithm(rsa)? } else { jwk })
+        let jwk = jwk.with_kid(kid).with_ed25519_name(names.ed25519);
+        Ok(if jwk.algorithm().is_none() { jwk.with_algorithm(names.rsa)? } else { jwk })
     });
     jwks.collect::<Outcome<_>>().map(Some)
 }
@@ -122,7 +131,7 @@ fn stored(store: &Store, name: &str, rsa: SigningAlgorithm) -> Outcome<Option<Ve
 fn asked(
     backends: &Backends,
     key: &NamedKey,
-    rsa: SigningAlgorithm,
+    names: Names,
     runtime: &Handle,
 ) -> Outcome<Option<Vec<Jwk>>> {
     let told = |error| Failure::from(error).of_key(&key.name);
@@ -130,7 +139,8 @@ fn asked(
     if provider.capabilities().signing.is_empty() {
         return Ok(None);
     }
-    let keys = ProviderKeys::new(provider).with_algorithm(rsa);
+    let keys = ProviderKeys::new(provider).with_algorithm(names.rsa);
+    let keys = keys.with_ed25519_name(names.ed25519);
     let set = runtime.block_on(keys.jwk_set()).map_err(told)?;
     Ok(Some(set.iter().cloned().collect()))
 }

@@ -11,7 +11,7 @@ const KINDS: [(&str, &[&str]); 7] = [
     ("p-256", &["ES256"]),
     ("p-384", &["ES384"]),
     ("p-521", &["ES512"]),
-    ("ed25519", &["Ed25519", "EdDSA"]),
+    ("ed25519", &["EdDSA", "Ed25519"]),
 ];
 
 /// What `sign` is given, and what `verify` expects then.
@@ -52,11 +52,12 @@ fn every_kind_of_key_signs_with_each_of_its_algorithms() {
                 sandbox.pipe(&format!("token verify {key} --alg {alg} {EXPECTED}"), &token);
             verified.expect(0, "");
             assert_eq!(json(&verified.stdout)["sub"], "ada");
-            let set = match kind.starts_with("rsa") {
+            let set = match kind.starts_with("rsa") || *kind == *"ed25519" {
                 true => sandbox.ok(&format!("jwks {key} --alg {alg}")),
                 false => sandbox.ok(&format!("jwks {key}")),
             };
             assert_eq!(json(&set)["keys"][0]["kid"], header["kid"]);
+            assert_eq!(json(&set)["keys"][0]["alg"], *alg, "token and key agree");
             sandbox.write("jwks.json", set);
             sandbox
                 .pipe(&format!("token verify --jwks jwks.json {EXPECTED}"), &token)
@@ -69,7 +70,25 @@ fn every_kind_of_key_signs_with_each_of_its_algorithms() {
             algorithms[0]
         );
         sandbox.pipe(&format!("token verify {key} {EXPECTED}"), &token).expect(0, "");
+        assert_eq!(json(&sandbox.ok(&format!("jwks {key}")))["keys"][0]["alg"], algorithms[0]);
     }
+    // Either name of Ed25519 verifies the other, and the set says each kind's.
+    let token = sandbox.ok(&format!("token sign --key local:ed25519 --alg Ed25519 {CLAIMS}"));
+    sandbox
+        .pipe(&format!("token verify --key local:ed25519 --alg EdDSA {EXPECTED}"), &token)
+        .expect(0, "");
+    let keys = "--key local:rsa-2048 --key local:ed25519";
+    let set = json(&sandbox.ok(&format!("jwks {keys} --alg Ed25519 --alg PS256")));
+    assert_eq!(
+        (&set["keys"][0]["alg"], &set["keys"][1]["alg"]),
+        (&json!("PS256"), &json!("Ed25519"))
+    );
+    sandbox
+        .run(&format!("jwks {keys} --alg PS256 --alg RS256"))
+        .expect(2, "twice for the same keys");
+    sandbox
+        .run(&format!("jwks {keys} --alg EdDSA --alg EdDSA"))
+        .expect(2, "twice for the same keys");
     // One set of all of them.
     sandbox.ok("keys create sealing");
     let all = json(&sandbox.ok("jwks"));
@@ -431,7 +450,7 @@ fn keys_go_by_their_names_in_the_configuration() {
     let set = json(&sandbox.ok("jwks"));
     assert_eq!(set["keys"].as_array().unwrap().len(), 1, "{set}");
     assert_eq!(set, json(&sandbox.read("jwks.json")));
-    assert_eq!(json(&sandbox.ok("jwks -k local:id -k local:other"))["keys"][1]["alg"], "Ed25519");
+    assert_eq!(json(&sandbox.ok("jwks -k local:id -k local:other"))["keys"][1]["alg"], "EdDSA");
     sandbox.run("token sign -k both").expect(2, "this is a group");
     sandbox.run("token sign -k seal").expect(2, "seal seals and does not sign");
     sandbox.run("jwks -k seal").expect(2, "seal seals and does not sign");

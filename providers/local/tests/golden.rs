@@ -19,8 +19,8 @@ const PASSPHRASE: &str = "correct horse battery staple";
 const ORDERS_ID: &str = "fa6aa876588007984bf6de8487210f51";
 
 /// `golden`, encrypted in direct mode under version 2 of `orders` and `tenant = acme`.
-const DIRECT: &str = "Ws+MS7txUMKrlM2H7WxMHmbAW4wghZ5/alvxbQJyoBHTqD/Aqrpm0kds64HvJwKUyzViZe8EgYYM\
-                      PPpiNHP5yP7tol1zHh3wh3sh2q4/";
+const DIRECT: &str = "Ws+MS7txUMKrlM2H7WxMHmbAW4wghZ5/Qf3CeIDGMV9yAxds8HAR+VFLt7B6HPExHbQI06WxV/PI54\
+                      rIgUpt0zAzEnj07pmpREtmi5J/";
 
 /// A copy of the store that is the user's alone: version control keeps no such permissions.
 fn golden() -> (TempDir, Store) {

@@ -1,5 +1,6 @@
 //! Public keys as JSON Web Keys (RFC 7517; RFC 7518, section 6; RFC 8037).
 
+mod ed25519_name;
 mod parse;
 mod pem;
 mod set;
@@ -7,6 +8,7 @@ mod write;
 
 use std::{fmt, sync::Arc};
 
+pub use ed25519_name::Ed25519Name;
 pub use set::{JwkSet, MAX_SET_KEYS, MAX_SET_LEN};
 
 use crate::{
@@ -27,6 +29,7 @@ struct Inner {
     kid: Option<String>,
     /// The one algorithm: what the JWK states, or the only one of the key's kind.
     algorithm: Option<SigningAlgorithm>,
+    ed25519: Ed25519Name,
     usage: Option<String>,
     key_ops: Option<Vec<String>>,
 }
@@ -61,7 +64,8 @@ impl Jwk {
     pub(crate) fn from_public(public: Public) -> Result<Self> {
         let algorithm = public.only_algorithm();
         let key = Arc::new(Verifying::new(public)?);
-        Ok(Self(Arc::new(Inner { key, kid: None, algorithm, usage: None, key_ops: None })))
+        let ed25519 = Ed25519Name::default();
+        Ok(Self(Arc::new(Inner { key, kid: None, algorithm, ed25519, usage: None, key_ops: None })))
     }
 
     /// The same key with this id.
@@ -81,6 +85,12 @@ impl Jwk {
         Ok(self.change(|inner| inner.algorithm = Some(algorithm)))
     }
 
+    /// The same key, which calls its algorithm this if that is Ed25519; `EdDSA` by default.
+    #[must_use]
+    pub fn with_ed25519_name(self, name: Ed25519Name) -> Self {
+        self.change(|inner| inner.ed25519 = name)
+    }
+
     fn change(self, change: impl FnOnce(&mut Inner)) -> Self {
         let mut inner = Arc::unwrap_or_clone(self.0);
         change(&mut inner);
@@ -97,6 +107,11 @@ impl Jwk {
     #[must_use]
     pub fn algorithm(&self) -> Option<SigningAlgorithm> {
         self.0.algorithm
+    }
+
+    /// What an algorithm of this key is called in `alg`.
+    pub(in crate::jwt) fn name_of(&self, algorithm: SigningAlgorithm) -> &'static str {
+        self.0.ed25519.of(algorithm)
     }
 
     /// Whether the key is for verifying signatures, as far as `use` and `key_ops` say (RFC 7517,
@@ -138,7 +153,7 @@ impl Jwk {
     }
 }
 
-/// Two are equal if key, id, algorithm and use are.
+/// Two are equal if key, id, algorithm and use are, whatever they call it.
 impl PartialEq for Jwk {
     fn eq(&self, other: &Self) -> bool {
         let all = |jwk: &Self| {

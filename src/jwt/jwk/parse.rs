@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::Jwk;
+use super::{Ed25519Name, Jwk};
 use crate::{
     crypto::SigningAlgorithm,
     crypto::{Curve, Public},
@@ -88,7 +88,9 @@ fn from_members(members: Members) -> Result<Jwk> {
             return Err(Error::invalid("the JWK's key_ops name an operation twice"));
         }
     }
-    Ok(jwk.change(|inner| {
+    let named = |name: &Ed25519Name| members.alg.as_deref() == Some(name.as_str());
+    let name = Some(Ed25519Name::Ed25519).filter(named).unwrap_or_default();
+    Ok(jwk.with_ed25519_name(name).change(|inner| {
         inner.kid = members.kid;
         inner.usage = members.usage;
         inner.key_ops = members.key_ops;

@@ -63,7 +63,7 @@ impl Serialize for Jwk {
             map.serialize_entry("kid", kid)?;
         }
         if let Some(algorithm) = self.algorithm() {
-            map.serialize_entry("alg", algorithm.as_str())?;
+            map.serialize_entry("alg", self.name_of(algorithm))?;
         }
         if let Some(ops) = &self.0.key_ops {
             map.serialize_entry("key_ops", ops)?;

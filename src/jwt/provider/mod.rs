@@ -14,7 +14,7 @@ use self::{
     cache::{Cache, Wanted},
     snapshot::Snapshot,
 };
-use super::{JwkSet, KeySource};
+use super::{Ed25519Name, JwkSet, KeySource};
 use crate::{crypto::SigningAlgorithm, error::Result, provider::Sign, signing::PublicKey};
 
 /// Versions are rotated in days and disabled in an emergency, for which there is `invalidate`.
@@ -48,12 +48,19 @@ struct Options {
     ttl: Duration,
     cooldown: Duration,
     algorithm: Option<SigningAlgorithm>,
+    ed25519: Ed25519Name,
     naming: Option<Naming>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ttl: DEFAULT_TTL, cooldown: DEFAULT_COOLDOWN, algorithm: None, naming: None }
+        Self {
+            ttl: DEFAULT_TTL,
+            cooldown: DEFAULT_COOLDOWN,
+            algorithm: None,
+            ed25519: Ed25519Name::default(),
+            naming: None,
+        }
     }
 }
 
@@ -79,6 +86,13 @@ where
     #[must_use]
     pub fn with_algorithm(self, algorithm: SigningAlgorithm) -> Self {
         self.change(|options| options.algorithm = Some(algorithm))
+    }
+
+    /// Calls Ed25519 this, in the tokens that are signed with these keys and in the set that is
+    /// published: `EdDSA` by default.
+    #[must_use]
+    pub fn with_ed25519_name(self, name: Ed25519Name) -> Self {
+        self.change(|options| options.ed25519 = name)
     }
 
     /// Names versions like this instead of by thumbprint. No two may get the same name.

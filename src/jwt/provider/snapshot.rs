@@ -54,7 +54,7 @@ fn verifies(state: KeyState) -> bool {
 }
 
 fn named(key: &PublicKey, options: &Options) -> Result<Jwk> {
-    let mut jwk = Jwk::from_public_key(key)?;
+    let mut jwk = Jwk::from_public_key(key)?.with_ed25519_name(options.ed25519);
     if let Some(algorithm) = options.algorithm.filter(|a| key.algorithms.contains(a)) {
         jwk = jwk.with_algorithm(algorithm)?;
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use proptest::prelude::*;
 
 use super::*;
+use crate::crypto::SigningAlgorithm;
 use crate::key::KeyState;
 
 fn block_on<F: Future>(future: F) -> F::Output {
@@ -28,7 +29,7 @@ async fn a_token_verifies_and_says_what_it_should() {
     assert!(*verified.claims() == claims);
     let header: Value = serde_json::from_str(verified.header().as_json()).unwrap();
     let expected =
-        json!({ "alg": "Ed25519", "kid": fake.kid(), "typ": "JWT", "cty": "example", "v": 2 });
+        json!({ "alg": "EdDSA", "kid": fake.kid(), "typ": "JWT", "cty": "example", "v": 2 });
     assert_eq!(header, expected);
     assert_eq!(verified.header().cty(), Some("example"));
     assert_eq!((fake.fetches(), fake.signed.load(Relaxed)), (1, 1));
@@ -59,7 +60,7 @@ async fn the_header_is_not_the_callers() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name}");
     }
     let header = |token: String| decode_unverified(&token).unwrap().header().clone();
-    let signer = Signer::new(keys(&fake)).without_typ().with_eddsa_name();
+    let signer = Signer::new(keys(&fake)).without_typ();
     let token = signer.sign(&own_claims());
     let expected = json!({ "alg": "EdDSA", "kid": fake.kid() });
     assert_eq!(header(token.await.unwrap()), expected);
@@ -71,7 +72,38 @@ async fn the_header_is_not_the_callers() {
     assert_eq!(header(signer.sign(&own_claims()).await.unwrap()), expected);
     let named = ProviderKeys::new(Arc::clone(&fake)).with_kid(|key| format!("v{}", key.version));
     let token = Signer::new(Arc::new(named)).with_typ("at+jwt").sign(&own_claims()).await.unwrap();
-    assert_eq!(header(token), json!({ "alg": "Ed25519", "kid": "v1", "typ": "at+jwt" }));
+    assert_eq!(header(token), json!({ "alg": "EdDSA", "kid": "v1", "typ": "at+jwt" }));
+}
+
+/// Libraries choose a key by the token's `alg`, so both say the same; here either name will do.
+#[tokio::test]
+async fn token_and_key_call_ed25519_the_same() {
+    let fake = Arc::new(Fake::new(1));
+    let under = |name| ProviderKeys::new(Arc::clone(&fake)).with_ed25519_name(name);
+    let mut seen = Vec::new();
+    for (keys, expected) in [
+        (ProviderKeys::new(Arc::clone(&fake)), "EdDSA"),
+        (under(Ed25519Name::EdDsa), "EdDSA"),
+        (under(Ed25519Name::Ed25519), "Ed25519"),
+    ] {
+        let keys = Arc::new(keys);
+        let token = Signer::new(Arc::clone(&keys)).sign(&own_claims()).await.unwrap();
+        let published = keys.jwk_set().await.unwrap().to_json();
+        let set: Value = serde_json::from_str(&published).unwrap();
+        assert_eq!(decode_unverified(&token).unwrap().header()["alg"], expected);
+        assert_eq!(set["keys"][0]["alg"], expected);
+        // A set that was read says what it said.
+        let read = JwkSet::from_json(&published).unwrap();
+        assert_eq!(read.to_json(), published);
+        assert_eq!(read.iter().next().unwrap().algorithm(), Some(SigningAlgorithm::Ed25519));
+        seen.push((token, read));
+    }
+    let verifier = strict().algorithms([SigningAlgorithm::Ed25519]).build().unwrap();
+    for (token, _) in &seen {
+        for (_, set) in &seen {
+            verifier.verify_with::<Value>(token, set).unwrap();
+        }
+    }
 }
 
 #[tokio::test]
@@ -153,7 +185,7 @@ async fn published_keys_are_those_that_verify() {
     assert!(read.iter().eq(set.iter()) || read.len() == 3);
     for jwk in read.iter() {
         assert_eq!(jwk.kid(), Some(jwk.thumbprint().as_str()));
-        assert!(jwk.to_json().ends_with(r#""alg":"Ed25519","use":"sig"}"#), "{}", jwk.to_json());
+        assert!(jwk.to_json().ends_with(r#""alg":"EdDSA","use":"sig"}"#), "{}", jwk.to_json());
     }
 }
 

@@ -6,6 +6,8 @@ mod refusal;
 mod sign;
 mod verify;
 
+pub(super) use sign::DEFAULT_RSA;
+
 use std::path::{Path, PathBuf};
 
 use bulla::{

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What RSA keys sign with unless told otherwise: every verifier knows it.
-pub(super) const DEFAULT_RSA: SigningAlgorithm = SigningAlgorithm::Rs256;
+pub(in crate::command) const DEFAULT_RSA: SigningAlgorithm = SigningAlgorithm::Rs256;
 
 pub(super) fn run(args: SignToken, session: &Session) -> Outcome<()> {
     let config = Config::load(session.config.as_deref())?;
@@ -29,10 +29,7 @@ pub(super) fn run(args: SignToken, session: &Session) -> Outcome<()> {
     let provider = key.signing_provider(&passphrases, &session.runtime)?;
     let keys = Arc::new(keys(provider, &args));
     // A faulty signature can give the key away, and a second one costs this command nothing.
-    let mut signer = Signer::new(keys).with_typ(args.typ).with_verification();
-    if args.alg.is_some_and(|alg| alg.eddsa) {
-        signer = signer.with_eddsa_name();
-    }
+    let signer = Signer::new(keys).with_typ(args.typ).with_verification();
     let token = session.runtime.block_on(signer.sign(&claims)).map_err(Failure::from)?;
     stdio::print(&format!("{token}\n"))
 }
@@ -40,7 +37,8 @@ pub(super) fn run(args: SignToken, session: &Session) -> Outcome<()> {
 fn keys(provider: Provider, args: &SignToken) -> ProviderKeys<Provider> {
     let is_rsa = provider.capabilities().signing.contains(&DEFAULT_RSA);
     let algorithm = args.alg.map(|alg| alg.algorithm).or(is_rsa.then_some(DEFAULT_RSA));
-    let keys = ProviderKeys::new(provider);
+    let ed25519 = args.alg.and_then(|alg| alg.ed25519).unwrap_or_default();
+    let keys = ProviderKeys::new(provider).with_ed25519_name(ed25519);
     let keys = match algorithm {
         Some(algorithm) => keys.with_algorithm(algorithm),
         None => keys,

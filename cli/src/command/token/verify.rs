@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use bulla::{
     SigningAlgorithm,
-    jwt::{Jwk, JwkSet, KeySource, MAX_SET_LEN, Verified, Verifier},
+    jwt::{Ed25519Name, Jwk, JwkSet, KeySource, MAX_SET_LEN, Verified, Verifier},
 };
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ use crate::{
     failure::{Failure, Outcome},
     input::Source,
     json,
-    providers::Keys,
+    providers::{Keys, Names},
     remote::Remote,
 };
 
@@ -89,7 +89,7 @@ fn named_key(
     let config = Config::load(session.config.as_deref())?;
     let keys = Keys::choose(config.as_ref(), std::slice::from_ref(key))?;
     let rsa = alg.filter(is_rsa).unwrap_or(DEFAULT_RSA);
-    let set = keys.jwk_set(rsa, &session.runtime)?;
+    let set = keys.jwk_set(Names { rsa, ed25519: Ed25519Name::default() }, &session.runtime)?;
     let place = Place::Key {
         rsa: set.iter().filter_map(Jwk::algorithm).any(|alg| is_rsa(&alg)),
         alg_given: alg.is_some(),
