@@ -52,9 +52,7 @@ pub(crate) enum Signed<'a> {
     Digest(&'a [u8]),
 }
 
-/// AES-256-GCM. Sealing is out of place: it reads the caller's bytes and writes ours, with no copy.
-/// Opening is in place: AWS-LC opens out of place at half the speed where the bytes are not in the
-/// processor's caches yet, and a copy before it costs less than that.
+/// AES-256-GCM: from the caller's bytes to ours, or where the bytes stand.
 pub(crate) trait Aead: Sized + Send + Sync + 'static {
     /// Expands the key.
     fn new(key: &[u8; 32]) -> Result<Self>;
@@ -68,8 +66,18 @@ pub(crate) trait Aead: Sized + Send + Sync + 'static {
         out: &mut [u8],
     ) -> Result<()>;
 
+    /// Writes the plaintext of `body` to `out`, which is as long. On failure it is all zeros.
+    fn open(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        tag: &[u8; TAG_LEN],
+        body: &[u8],
+        out: &mut [u8],
+    ) -> Result<()>;
+
     /// Turns ciphertext into plaintext where it stands. On failure it is all zeros.
-    fn open_detached(
+    fn open_in_place(
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],

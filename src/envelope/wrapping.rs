@@ -79,6 +79,9 @@ where
         }
     };
     let others: Vec<&P> = rest.collect();
+    if others.is_empty() && missing.is_empty() {
+        return Ok(Fresh { schedule: Schedule::new(data_key)?, recipients: vec![first], missing });
+    }
     let wraps = others.iter().map(|other| other.wrap_data_key(&data_key, context));
     let mut recipients = vec![first];
     for (provider, wrapped) in others.iter().zip(join_all(wraps).await) {

@@ -12,7 +12,6 @@ use super::{derive::BodyKeys, suite::Suite};
 use crate::{
     crypto::{Aead, Aes256Gcm, NONCE_LEN, TAG_LEN},
     error::{Error, ErrorKind, Result},
-    key::Wiped,
 };
 
 /// What all chunks of a message have in common. Holding no state, it serves several threads.
@@ -54,23 +53,30 @@ impl Body {
     fn open_in_place<'a>(&self, index: u64, sealed: &'a mut [u8]) -> Result<&'a mut [u8]> {
         let split = sealed.split_last_chunk_mut::<TAG_LEN>();
         let (body, tag) = split.ok_or_else(Error::not_authentic)?;
-        self.open(index, tag, body)?;
+        self.check(index, body.len())?;
+        let nonce = nonce(&self.base_nonce, index);
+        Aead::open_in_place(&self.aead, &nonce, &[], tag, body)?;
+        self.bytes.increment(body.len() as u64);
         Ok(body)
     }
 
-    fn open(&self, index: u64, tag: &[u8; TAG_LEN], body: &mut [u8]) -> Result<()> {
-        if index >= self.suite.max_chunks() || body.len() > self.suite.chunk_len() {
+    fn open(&self, index: u64, sealed: &[u8], out: &mut [u8]) -> Result<()> {
+        let (body, tag) = sealed.split_last_chunk().ok_or_else(Error::not_authentic)?;
+        self.check(index, body.len())?;
+        if body.len() != out.len() {
             return Err(Error::not_authentic());
         }
-        self.aead.open_detached(&nonce(&self.base_nonce, index), &[], tag, body)?;
-        self.bytes.increment(body.len() as u64);
+        Aead::open(&self.aead, &nonce(&self.base_nonce, index), &[], tag, body, out)?;
+        self.bytes.increment(out.len() as u64);
         Ok(())
     }
-}
 
-/// The ciphertext and the tag of a chunk.
-fn split_tag(sealed: &[u8]) -> Result<(&[u8], &[u8; TAG_LEN])> {
-    sealed.split_last_chunk().ok_or_else(Error::not_authentic)
+    fn check(&self, index: u64, len: usize) -> Result<()> {
+        if index < self.suite.max_chunks() && len <= self.suite.chunk_len() {
+            return Ok(());
+        }
+        Err(Error::not_authentic())
+    }
 }
 
 /// Seals the chunks of one message in order.
@@ -180,16 +186,8 @@ impl ChunkOpener {
 
     /// Opens chunk number `index` into `out`, which is 16 bytes shorter. The length decides
     /// whether it is the last, and the caller must hold it to that.
-    ///
-    /// What is opened is a copy: that brings the bytes into the processor's caches, and opening in
-    /// place there is faster than opening from where they are not.
     pub(crate) fn open(&self, index: u64, sealed: &[u8], out: &mut [u8]) -> Result<()> {
-        let (body, tag) = split_tag(sealed)?;
-        if body.len() != out.len() {
-            return Err(Error::not_authentic());
-        }
-        out.copy_from_slice(body);
-        self.0.open(index, tag, out)
+        self.0.open(index, sealed, out)
     }
 
     /// Opens chunk number `index` where it stands, and returns the plaintext in it.
@@ -199,17 +197,6 @@ impl ChunkOpener {
         sealed: &'a mut [u8],
     ) -> Result<&'a mut [u8]> {
         self.0.open_in_place(index, sealed)
-    }
-
-    /// Opens consecutive chunks onto the end of `out`, which has room for them.
-    pub(crate) fn open_onto(&self, first: u64, sealed: &[u8], out: &mut Wiped) -> Result<()> {
-        for (index, chunk) in (first..).zip(sealed.chunks(self.suite().sealed_chunk_len())) {
-            let (body, tag) = split_tag(chunk)?;
-            let start = out.len();
-            out.extend_from_slice(body);
-            self.0.open(index, tag, out.get_mut(start..).unwrap_or_default())?;
-        }
-        Ok(())
     }
 
     /// Opens consecutive chunks into `out`, unless `stop` says to leave off in between.

@@ -47,8 +47,8 @@ impl Opening {
             .and_then(|len| suite.plaintext_len(len))
             .and_then(|len| usize::try_from(len).ok())
             .ok_or_else(Error::not_authentic)?;
-        let mut plaintext = Wiped::with_capacity(len);
-        self.chunks.open_onto(0, sealed, &mut plaintext)?;
+        let mut plaintext = Wiped::zeros(len);
+        self.chunks.open_run(0, sealed, &mut plaintext, || false)?;
         Ok(Plaintext::new(plaintext.into_vec()))
     }
 }

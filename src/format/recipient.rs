@@ -1,7 +1,5 @@
 //! Recipient records: FORMAT.md, "Header".
 
-use std::collections::HashSet;
-
 use super::reader::Reader;
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -19,8 +17,9 @@ pub(crate) fn max_len(key: &KeyName, wrapped_len: usize) -> usize {
 
 pub(super) fn refuse_duplicates(recipients: &[Wrapped]) -> Result<()> {
     // Versions of one key are one recipient: a second wrap for it would only hide a mistake.
-    let mut seen = HashSet::new();
-    if recipients.iter().all(|r| seen.insert(&r.key)) {
+    let before = |index| recipients.iter().take(index);
+    let is_new = |(index, r): (usize, &Wrapped)| before(index).all(|other| other.key != r.key);
+    if recipients.iter().enumerate().all(is_new) {
         return Ok(());
     }
     Err(Error::invalid("two recipients are the same key"))

@@ -97,7 +97,7 @@ impl SoftwareKek {
         }
         let (body, tag) = sealed.split_last_chunk::<TAG_LEN>().ok_or_else(fail)?;
         let mut plaintext = Zeroizing::new(body.to_vec());
-        derived.aead.open_detached(&NONCE, &[], tag, &mut plaintext)?;
+        Aead::open_in_place(&derived.aead, &NONCE, &[], tag, &mut plaintext)?;
         Ok(plaintext)
     }
 

@@ -1,6 +1,12 @@
 //! Random access: any range of the plaintext, by opening only the chunks that hold it.
 
-use std::{fmt, fs::File, future::Future, ops::Range, sync::Arc};
+use std::{
+    fmt,
+    fs::File,
+    future::Future,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -123,6 +129,7 @@ pub struct RangeReader<R> {
     preamble_len: u64,
     /// What the source says; not authenticated.
     sealed_len: u64,
+    aside: Aside,
 }
 
 impl<R: ReadAt> RangeReader<R> {
@@ -137,7 +144,8 @@ impl<R: ReadAt> RangeReader<R> {
         let Opening { chunks, header } = opened;
         let preamble_len = (header.as_bytes().len() + AFTER_HEADER_LEN) as u64;
         let sealed_len = size.checked_sub(preamble_len).ok_or_else(Error::not_authentic)?;
-        let this = Self { source, header, chunks, preamble_len, sealed_len };
+        let this =
+            Self { source, header, chunks, preamble_len, sealed_len, aside: Aside::default() };
         this.claimed_len()?;
         Ok(this)
     }
@@ -154,7 +162,9 @@ impl<R: ReadAt> RangeReader<R> {
     /// As for [`read`](Self::read).
     pub async fn len(&self) -> Result<u64> {
         let len = self.claimed_len()?;
-        self.open_chunks(self.last_chunk()..self.last_chunk() + 1).await?;
+        let last = self.last_chunk();
+        let sealed = self.fetch(last..last + 1).await?;
+        self.open_onto(&mut Wiped::default(), last, &sealed, len..len)?;
         Ok(len)
     }
 
@@ -189,14 +199,44 @@ impl<R: ReadAt> RangeReader<R> {
         while at < end {
             let first = at / chunk_len;
             let last = ((end - 1) / chunk_len).min(first + CHUNKS_AT_ONCE - 1);
-            let opened = self.open_chunks(first..last + 1).await?;
             let until = end.min((last + 1) * chunk_len);
-            let index = |at: u64| usize::try_from(at - first * chunk_len).unwrap_or(usize::MAX);
-            let piece = opened.get(index(at)..index(until)).ok_or_else(Error::not_authentic)?;
-            plaintext.extend_from_slice(piece);
+            let sealed = self.fetch(first..last + 1).await?;
+            self.open_onto(&mut plaintext, first, &sealed, at..until)?;
             at = until;
         }
         Ok(Plaintext::new(plaintext.into_vec()))
+    }
+
+    /// Opens neighbouring chunks, of which `sealed` is all, and puts `range` of their plaintext behind
+    /// what `out` holds. A chunk of which only a part is wanted is opened aside.
+    fn open_onto(
+        &self,
+        out: &mut Wiped,
+        first: u64,
+        sealed: &[u8],
+        range: Range<u64>,
+    ) -> Result<()> {
+        let suite = self.chunks.suite();
+        let chunk_len = suite.chunk_len() as u64;
+        for (index, chunk) in (first..).zip(sealed.chunks(suite.sealed_chunk_len())) {
+            let len = chunk.len().checked_sub(TAG_LEN).ok_or_else(Error::not_authentic)?;
+            let begins = index * chunk_len;
+            let place =
+                |at: u64| usize::try_from(at.saturating_sub(begins)).unwrap_or(len).min(len);
+            let wanted = place(range.start)..place(range.end);
+            if wanted == (0..len) {
+                let start = out.len();
+                out.resize(start + len, 0);
+                self.chunks.open(index, chunk, out.get_mut(start..).unwrap_or_default())?;
+            } else {
+                let mut aside = self.aside.take(suite.chunk_len());
+                let opened = aside.get_mut(..len).ok_or_else(Error::not_authentic)?;
+                self.chunks.open(index, chunk, opened)?;
+                out.extend_from_slice(opened.get(wanted).ok_or_else(Error::not_authentic)?);
+                self.aside.put(aside);
+            }
+        }
+        Ok(())
     }
 
     fn claimed_len(&self) -> Result<u64> {
@@ -208,28 +248,32 @@ impl<R: ReadAt> RangeReader<R> {
         self.sealed_len / self.chunks.suite().sealed_chunk_len() as u64
     }
 
-    /// Opens neighbouring chunks, each of which must have the length that its place asks for.
-    async fn open_chunks(&self, chunks: Range<u64>) -> Result<Wiped> {
-        let suite = self.chunks.suite();
-        let sealed_chunk = suite.sealed_chunk_len() as u64;
+    /// Neighbouring chunks as the source has them, all of which must be there.
+    async fn fetch(&self, chunks: Range<u64>) -> Result<Bytes> {
+        let sealed_chunk = self.chunks.suite().sealed_chunk_len() as u64;
         let start = chunks.start * sealed_chunk;
         let end = (chunks.end * sealed_chunk).min(self.sealed_len);
-        let sealed =
-            self.source.read_at(self.preamble_len + start..self.preamble_len + end).await?;
+        let places = self.preamble_len + start..self.preamble_len + end;
+        let sealed = self.source.read_at(places).await?;
         if sealed.len() as u64 != end - start {
             return Err(Error::not_authentic()); // cut or replaced since its size was asked for
         }
-        let count = usize::try_from(chunks.end - chunks.start).unwrap_or(usize::MAX);
-        let mut plaintext = Wiped::zeros(sealed.len().saturating_sub(count * TAG_LEN));
-        let mut out: &mut [u8] = &mut plaintext;
-        for (index, chunk) in chunks.zip(sealed.chunks(suite.sealed_chunk_len())) {
-            let (head, tail) = out
-                .split_at_mut_checked(chunk.len().saturating_sub(TAG_LEN))
-                .ok_or_else(Error::not_authentic)?;
-            self.chunks.open(index, chunk, head)?;
-            out = tail;
-        }
-        Ok(plaintext)
+        Ok(sealed)
+    }
+}
+
+/// Room for one chunk, kept from read to read. Reads at the same time make their own.
+#[derive(Default)]
+struct Aside(Mutex<Option<Wiped>>);
+
+impl Aside {
+    fn take(&self, len: usize) -> Wiped {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        kept.unwrap_or_else(|| Wiped::zeros(len))
+    }
+
+    fn put(&self, room: Wiped) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(room);
     }
 }
 

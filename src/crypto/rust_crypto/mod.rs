@@ -85,7 +85,25 @@ impl Aead for aes_gcm::Aes256Gcm {
         Ok(())
     }
 
-    fn open_detached(
+    fn open(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        tag: &[u8; TAG_LEN],
+        body: &[u8],
+        out: &mut [u8],
+    ) -> Result<()> {
+        let (nonce, tag): (&Nonce<Self>, &Tag<Self>) = (nonce.into(), tag.into());
+        InOutBuf::new(body, out)
+            .ok()
+            .and_then(|buffer| self.decrypt_inout_detached(nonce, aad, buffer, tag).ok())
+            .ok_or_else(|| {
+                out.zeroize();
+                Error::not_authentic()
+            })
+    }
+
+    fn open_in_place(
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],

@@ -107,13 +107,12 @@ impl Values {
     pub fn new(cached: bool) -> Self {
         let vault = vault();
         let builder = Sealer::builder().recipient(Arc::clone(&vault));
-        let opener = Opener::new([vault]);
+        let opener = Opener::builder().provider(vault);
         let (builder, opener) = match cached {
-            true => {
-                (builder.cache(CachePolicy::default()), opener.with_cache(CachePolicy::default()))
-            }
+            true => (builder.cache(CachePolicy::default()), opener.cache(CachePolicy::default())),
             false => (builder, opener),
         };
+        let opener = opener.build();
         let sealer = builder.build().expect("a sealer");
         let context = Context::new().with_item("row", "7").expect("a pair");
         let plain: Vec<_> = VALUES.map(pattern).into();

@@ -1,4 +1,4 @@
-//! AES-256-GCM of AWS-LC, chunk by chunk, out of place, and nothing else.
+//! AES-256-GCM of AWS-LC, chunk by chunk, and nothing else, in the two ways there are.
 
 use std::hint::black_box;
 
@@ -22,34 +22,72 @@ fn nonce(index: usize) -> Nonce {
     Nonce::assume_unique_for_key(nonce)
 }
 
-fn seal(key: &LessSafeKey, index: usize, plain: &[u8], out: &mut [u8]) {
-    let (body, tag) = out[..plain.len() + 16].split_at_mut(plain.len());
-    key.seal_out_of_place_scatter(nonce(index), Aad::empty(), plain, body, &[], tag)
-        .expect("seals");
+/// How the cipher is called. Which is faster depends on processor and caches.
+#[derive(Clone, Copy)]
+pub enum Way {
+    /// From one buffer into another.
+    OutOfPlace,
+    /// On a copy, where it stands.
+    InPlace,
 }
 
-fn open(key: &LessSafeKey, index: usize, sealed: &[u8], out: &mut [u8]) {
+pub const WAYS: [Way; 2] = [Way::OutOfPlace, Way::InPlace];
+
+impl Way {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OutOfPlace => "AES-256-GCM of AWS-LC, bare, out of place",
+            Self::InPlace => "AES-256-GCM of AWS-LC, bare, in place on a copy",
+        }
+    }
+}
+
+fn seal(way: Way, key: &LessSafeKey, index: usize, plain: &[u8], out: &mut [u8]) {
+    let (body, tag_out) = out[..plain.len() + 16].split_at_mut(plain.len());
+    match way {
+        Way::OutOfPlace => key
+            .seal_out_of_place_scatter(nonce(index), Aad::empty(), plain, body, &[], tag_out)
+            .expect("seals"),
+        Way::InPlace => {
+            body.copy_from_slice(plain);
+            let tag = key.seal_in_place_separate_tag(nonce(index), Aad::empty(), body);
+            tag_out.copy_from_slice(tag.expect("seals").as_ref());
+        }
+    }
+}
+
+fn open(way: Way, key: &LessSafeKey, index: usize, sealed: &[u8], out: &mut [u8]) {
     let (body, tag) = sealed.split_at(sealed.len() - 16);
-    let out = &mut out[..body.len()];
-    key.open_separate_gather(nonce(index), Aad::empty(), body, tag, out).expect("opens");
+    match way {
+        Way::OutOfPlace => {
+            let out = &mut out[..body.len()];
+            key.open_separate_gather(nonce(index), Aad::empty(), body, tag, out).expect("opens");
+        }
+        Way::InPlace => {
+            let out = &mut out[..sealed.len()];
+            out.copy_from_slice(sealed);
+            key.open_in_place(nonce(index), Aad::empty(), out).expect("opens");
+        }
+    }
     black_box(out);
 }
 
 pub struct Stream {
+    way: Way,
     key: LessSafeKey,
     sealed: Vec<u8>,
 }
 
 impl Stream {
-    pub fn new(buffers: &Buffers) -> Self {
+    pub fn new(way: Way, buffers: &Buffers) -> Self {
         let key = key();
         let mut sealed = Vec::with_capacity(buffers.plain.len() + buffers.plain.len() / CHUNK * 16);
         let mut out = vec![0; CHUNK + 16];
         for (index, chunk) in buffers.plain.chunks(CHUNK).enumerate() {
-            seal(&key, index, chunk, &mut out);
+            seal(way, &key, index, chunk, &mut out);
             sealed.extend_from_slice(&out[..chunk.len() + 16]);
         }
-        Self { key, sealed }
+        Self { way, key, sealed }
     }
 
     pub fn run(&self, column: usize, buffers: &Buffers) -> Option<Took> {
@@ -57,25 +95,25 @@ impl Stream {
         Some(timed(1, || match column {
             0 => {
                 for (index, chunk) in buffers.plain.chunks(CHUNK).enumerate() {
-                    seal(&self.key, index, chunk, &mut out);
+                    seal(self.way, &self.key, index, chunk, &mut out);
                     black_box(&out);
                 }
             }
             _ => {
                 for (index, chunk) in self.sealed.chunks(CHUNK + 16).enumerate() {
-                    open(&self.key, index, chunk, &mut out);
+                    open(self.way, &self.key, index, chunk, &mut out);
                 }
             }
         }))
     }
 
     pub fn ranges(&self, starts: &[usize]) -> Option<Took> {
-        let mut out = vec![0; CHUNK];
+        let mut out = vec![0; CHUNK + 16];
         Some(timed(1, || {
             for start in starts {
                 for index in start / CHUNK..=(start + CHUNK - 1) / CHUNK {
                     let at = index * (CHUNK + 16);
-                    open(&self.key, index, &self.sealed[at..at + CHUNK + 16], &mut out);
+                    open(self.way, &self.key, index, &self.sealed[at..at + CHUNK + 16], &mut out);
                 }
             }
         }))
@@ -84,21 +122,22 @@ impl Stream {
 
 /// Under one key that is set up already.
 pub struct Values {
+    way: Way,
     key: LessSafeKey,
     plain: Vec<Vec<u8>>,
     sealed: Vec<Vec<u8>>,
 }
 
 impl Values {
-    pub fn new() -> Self {
+    pub fn new(way: Way) -> Self {
         let key = key();
         let plain: Vec<_> = VALUES.map(pattern).into();
         let sealed = plain.iter().map(|plain| {
             let mut out = vec![0; plain.len() + 16];
-            seal(&key, 1, plain, &mut out);
+            seal(way, &key, 1, plain, &mut out);
             out
         });
-        Self { sealed: sealed.collect(), key, plain }
+        Self { sealed: sealed.collect(), way, key, plain }
     }
 
     pub fn run(&self, column: usize) -> Option<Took> {
@@ -107,11 +146,11 @@ impl Values {
         Some(timed(repeats(plain.len()), || {
             if column < 4 {
                 let mut out = vec![0; plain.len() + 16];
-                seal(&self.key, 1, plain, &mut out);
+                seal(self.way, &self.key, 1, plain, &mut out);
                 black_box(out);
             } else {
-                let mut out = vec![0; plain.len()];
-                open(&self.key, 1, sealed, &mut out);
+                let mut out = vec![0; sealed.len()];
+                open(self.way, &self.key, 1, sealed, &mut out);
                 black_box(out);
             }
         }))
