@@ -7,6 +7,7 @@ use tokio::time::{advance, sleep};
 
 use super::*;
 use crate::{
+    CryptoProviderExt as _,
     context::{Context, EncryptionContext},
     envelope::{
         BatchItem, Opener, Sealer, WritePolicy,
@@ -384,4 +385,78 @@ fn a_runtime_that_ends_takes_no_slot_with_it() {
     *fake.takes.lock().unwrap() = Duration::ZERO;
     runtime().block_on(async { sealer.seal(b"v", &context()).await.unwrap() });
     assert_eq!(sealer.cache_stats().unwrap().held, 1);
+}
+
+/// The same message with zeros between its recipients and its tag: it unwraps, and its tag is wrong.
+fn padded(sealed: &[u8], zeros: usize) -> Vec<u8> {
+    let len = Preamble::split(sealed).unwrap().0.header.as_bytes().len();
+    let (header, behind) = sealed.split_at(len);
+    let (untagged, tag) = header.split_at(len - 32);
+    let mut forged = [untagged, &vec![0; zeros], tag, behind].concat();
+    forged[8..10].copy_from_slice(&u16::try_from(len + zeros).unwrap().to_be_bytes());
+    forged
+}
+
+#[tokio::test(start_paused = true)]
+async fn forged_headers_take_no_room_in_the_cache() {
+    let (a, b) = (fake("a"), fake("b"));
+    let both =
+        Sealer::builder().recipient(Arc::clone(&a)).recipient(Arc::clone(&b)).build().unwrap();
+    let victim = both.seal(b"victim", &context()).await.unwrap();
+    let policy = CachePolicy::builder().capacity(2).build().unwrap();
+    let opener = Opener::builder().provider(Arc::clone(&a)).cache(policy).build();
+    opener.open(&victim, &context()).await.unwrap();
+    let other = both.seal(b"other", &context()).await.unwrap();
+    // Padding is no part of what is unwrapped, so these are found, and cost no call.
+    for zeros in 1..50 {
+        let result = opener.open(&padded(&other, zeros), &context()).await;
+        assert_eq!(kind(result), ErrorKind::NotAuthentic);
+    }
+    // Recipients in another order are: each order is a call, and is not kept.
+    let swapped = |sealed: &[u8]| {
+        let header = Preamble::split(sealed).unwrap().0.header;
+        let mut recipients = header.recipients.clone();
+        recipients.reverse();
+        let mut forged =
+            crate::format::write(header.suite, false, &header.stored, &recipients, None, 0)
+                .unwrap();
+        forged.extend_from_slice(&sealed[header.as_bytes().len()..]);
+        forged
+    };
+    for _ in 0..50 {
+        let forged = swapped(&both.seal(b"x", &context()).await.unwrap());
+        assert_eq!(kind(opener.open(&forged, &context()).await), ErrorKind::NotAuthentic);
+    }
+    assert_eq!(opener.cache_stats().unwrap().held, 1);
+    let calls = a.calls().2;
+    assert_eq!(&*opener.open(&victim, &context()).await.unwrap(), b"victim");
+    assert_eq!(a.calls().2, calls, "the victim's key is still there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_capacity_is_a_capacity() {
+    let fake = fake("a");
+    let policy = CachePolicy::builder().capacity(usize::MAX).build().unwrap();
+    let sealer = sealer(&fake, policy);
+    let opener = Opener::builder().provider(Arc::clone(&fake)).cache(policy).build();
+    let sealed = sealer.seal(b"v", &row(1)).await.unwrap();
+    assert_eq!(&*opener.open(&sealed, &row(1)).await.unwrap(), b"v");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_for_before_a_clear_is_not_kept() {
+    let fake = fake("a");
+    let sealed = fake.seal(b"v", &context()).await.unwrap();
+    *fake.takes.lock().unwrap() = Duration::from_millis(80);
+    let opener =
+        Opener::builder().provider(Arc::clone(&fake)).cache(CachePolicy::default()).build();
+    let waiting = tokio::spawn({
+        let (opener, sealed) = (opener.clone(), sealed.clone());
+        async move { opener.open(&sealed, &context()).await }
+    });
+    advance(Duration::from_millis(10)).await;
+    tokio::task::yield_now().await;
+    opener.clear_cache();
+    assert_eq!(&*waiting.await.unwrap().unwrap(), b"v");
+    assert_eq!(opener.cache_stats().unwrap().held, 0);
 }

@@ -74,6 +74,27 @@ async fn batches_mix_and_failures_stand_where_they_belong() {
 }
 
 #[tokio::test]
+async fn a_key_that_fails_is_asked_once_for_a_batch() {
+    let fake = Fake::new("a");
+    let contexts: Vec<_> = (0..100).map(row).collect();
+    let items: Vec<_> =
+        contexts.iter().map(|item_context| BatchItem { plaintext: b"v", item_context }).collect();
+    let sealer = Sealer::new(&fake).unwrap();
+    let sealed = sealer.seal_batch(&items, &tenant()).await.unwrap().items;
+    let sealed: Vec<_> = sealed.into_iter().map(Result::unwrap).collect();
+    let contexts: Vec<_> =
+        (0..100).map(|n| Context::from_parts(tenant(), row(n)).unwrap()).collect();
+    let items: Vec<_> = sealed.iter().map(Vec::as_slice).zip(&contexts).collect();
+    for kind in [ErrorKind::Unavailable, ErrorKind::Denied] {
+        fake.fail(kind);
+        let before = fake.calls().2;
+        let opened = Opener::new([&fake]).open_batch(&items).await;
+        assert!(opened.iter().all(|one| one.as_ref().unwrap_err().kind() == kind));
+        assert_eq!(fake.calls().2 - before, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_known_data_key_does_not_skip_the_header_check() {
     let fake = Fake::new("a");
     let sealer = Sealer::new(&fake).unwrap();

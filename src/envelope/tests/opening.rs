@@ -269,3 +269,20 @@ async fn foreign_recipients_are_passed_over() {
     assert_eq!(&*fake.open(&sealed, &context()).await.unwrap(), b"hello");
     assert_eq!(Header::declared_len(&sealed).unwrap(), 1024);
 }
+
+/// Some libraries limit what an expansion takes; a header may be as long as its length field says.
+#[tokio::test]
+async fn the_longest_header_is_tagged_and_opens() {
+    let fake = Fake::new("a");
+    for suite in [Suite::Aes256Gcm64KiB, Suite::Cobblestone256] {
+        let sealer =
+            Sealer::builder().recipient(&fake).suite(suite).header_len(u16::MAX).build().unwrap();
+        let reader = sealer.encrypt_reader(&b"hello"[..], &context()).await.unwrap();
+        let mut sealed = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut { reader }, &mut sealed).await.unwrap();
+        assert_eq!(Header::declared_len(&sealed).unwrap(), 65_535);
+        assert_eq!(&*fake.open(&sealed, &context()).await.unwrap(), b"hello");
+        sealed[60_000] ^= 1;
+        assert_eq!(kind(fake.open(&sealed, &context()).await), ErrorKind::Malformed);
+    }
+}

@@ -1,7 +1,10 @@
 //! Rewrap and renewal.
 
 use super::*;
-use crate::envelope::{BatchItem, Renewal, Rewrap};
+use crate::{
+    envelope::{BatchItem, Renewal, Rewrap},
+    provider::SoftwareKek,
+};
 
 #[tokio::test]
 async fn recipients_come_and_go_and_the_body_stays() {
@@ -153,4 +156,20 @@ async fn renewal_stores_what_was_stored_and_no_more() {
         assert_eq!(head.header().stored_context(), context().key());
         assert_eq!(&*new.open(&bytes, &context()).await.unwrap(), b"x");
     }
+}
+
+/// A multi-Region key has a name in each region, and a header has room for it once.
+#[tokio::test]
+async fn replicas_of_one_key_are_one_recipient() {
+    let (west, mut east) = (Fake::new("a"), Fake::new("east"));
+    east.kek = SoftwareKek::from_bytes(&[b'a'; 32]);
+    east.replicas = vec![west.name.clone()];
+    let refused = Sealer::builder().recipient(&west).recipient(&east).build();
+    assert_eq!(kind(refused), ErrorKind::InvalidInput);
+    let sealed = west.seal(b"v", &context()).await.unwrap();
+    let plan = Rewrap::new().add_recipient(&east);
+    let rewrapped = Opener::new([&west, &east]).rewrap_value(&sealed, &plan).await.unwrap();
+    let recipients = Preamble::split(&rewrapped).unwrap().0.header.recipients;
+    assert_eq!(recipients.iter().map(|r| &r.key).collect::<Vec<_>>(), [&east.name]);
+    assert_eq!(&*east.open(&rewrapped, &context()).await.unwrap(), b"v");
 }
