@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::{
+    lanes::Level,
     project::{Outcome, Project, read_file},
     source::{code_of, split_brackets, words},
 };
@@ -18,7 +19,7 @@ const LONG_DIRS: &[&str] = &["tests", "benches", "examples", "fuzz"];
 
 const FORBIDDEN_MACROS: &[&str] = &["todo", "unimplemented", "dbg"];
 
-pub(crate) fn run(project: &Project) -> Outcome {
+pub(crate) fn run(project: &Project, _: Level) -> Outcome {
     let mut findings = Vec::new();
     let mut versions = Vec::new();
     let mut sources = 0;

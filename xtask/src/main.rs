@@ -1,4 +1,4 @@
-//! The workspace's checks: `cargo xtask test` runs all of them, here and in CI.
+//! The workspace's checks: `cargo xtask test` runs them, here and in CI.
 
 #![allow(
     clippy::print_stdout,
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
 
 use crate::{
-    lanes::{LANES, Lane},
+    lanes::{LANES, Lane, Level},
     project::{Outcome, Project},
 };
 
@@ -37,7 +37,7 @@ struct Cli {
 enum Task {
     /// Run the lanes in order, and sum up which of them failed
     Test(Selection),
-    /// List the lanes
+    /// List the lanes, and at which level each runs
     Lanes,
     /// Fuzz, on the stable toolchain
     Fuzz {
@@ -54,8 +54,12 @@ enum Task {
 #[derive(Args)]
 struct Selection {
     /// Only the quick lanes
-    #[arg(long, conflicts_with = "lane")]
+    #[arg(long, conflicts_with_all = ["lane", "all"])]
     quick: bool,
+
+    /// Everything that a release needs
+    #[arg(long)]
+    all: bool,
 
     /// Only this lane; may be given several times
     #[arg(long, value_name = "NAME", value_parser = lane_names())]
@@ -67,12 +71,23 @@ struct Selection {
 }
 
 impl Selection {
+    fn level(&self) -> Level {
+        match (self.quick, self.all) {
+            (true, _) => Level::Quick,
+            (_, true) => Level::All,
+            _ => Level::Default,
+        }
+    }
+
+    /// The lanes that are named, whatever their level, or else those of the level.
     fn lanes(&self) -> Vec<&'static Lane> {
-        LANES
-            .iter()
-            .filter(|lane| !self.quick || lane.quick)
-            .filter(|lane| self.lane.is_empty() || self.lane.iter().any(|name| name == lane.name))
-            .collect()
+        let level = self.level();
+        let named = |lane: &Lane| self.lane.iter().any(|name| name == lane.name);
+        let selected = |lane: &&Lane| match self.lane.as_slice() {
+            [] => lane.level <= level,
+            _ => named(lane),
+        };
+        LANES.iter().filter(selected).collect()
     }
 }
 
@@ -90,7 +105,8 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Outcome<ExitCode> {
     Ok(match task {
         Task::Test(selection) => {
-            runner::run(&Project::find()?, &selection.lanes(), selection.fail_fast)
+            let (lanes, level) = (selection.lanes(), selection.level());
+            runner::run(&Project::find()?, &lanes, level, selection.fail_fast)
         }
         Task::Fuzz { seconds, target } => {
             fuzz::run(&Project::find()?, seconds, &target)?;
@@ -98,8 +114,10 @@ fn run(task: Task) -> Outcome<ExitCode> {
         }
         Task::Lanes => {
             for lane in LANES {
-                let quick = if lane.quick { "quick" } else { "" };
-                println!("{:<10}{quick:<7}{}", lane.name, lane.about);
+                println!("{:<10}{:<9}{}", lane.name, lane.level.as_str(), lane.about);
+                if let Some(more) = lane.more {
+                    println!("{:<10}{:<9}{more}", "", Level::All.as_str());
+                }
             }
             ExitCode::SUCCESS
         }
@@ -127,7 +145,23 @@ mod tests {
     fn lanes_keep_their_order_however_they_are_named() {
         assert_eq!(selected(&["--lane", "house", "--lane", "fmt"]), ["fmt", "house"]);
         assert_eq!(selected(&["--quick"]), ["fmt", "clippy", "test", "doctest", "house"]);
-        assert_eq!(selected(&[]).len(), LANES.len());
+        assert_eq!(selected(&["--all"]).len(), LANES.len());
+    }
+
+    #[test]
+    fn each_level_runs_what_the_one_before_runs() {
+        let (quick, default, all) = (selected(&["--quick"]), selected(&[]), selected(&["--all"]));
+        assert!(quick.len() < default.len() && quick.iter().all(|name| default.contains(name)));
+        assert!(default.iter().all(|name| all.contains(name)));
+    }
+
+    #[test]
+    fn a_named_lane_runs_in_full_if_asked() {
+        let args = ["xtask", "test", "--lane", "fuzz", "--all"];
+        let Task::Test(selection) = Cli::try_parse_from(args).unwrap().task else { panic!() };
+        assert_eq!(selection.level(), Level::All);
+        assert_eq!(selection.lanes().len(), 1);
+        assert!(Cli::try_parse_from(["xtask", "test", "--quick", "--all"]).is_err());
     }
 
     #[test]
