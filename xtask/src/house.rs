@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::{
     lanes::Level,
     project::{Outcome, Project, read_file},
-    source::{code_of, split_brackets, words},
+    rooms,
+    source::{attributes, code_of, line, split_brackets, words},
 };
 
 /// A source file has fewer lines than this, its trailing `mod tests` not counted.
@@ -44,6 +45,7 @@ pub(crate) fn run(project: &Project, _: Level) -> Outcome {
             "the minimum Rust version is stated once, in the root Cargo.toml, but here: {versions:?}"
         ));
     }
+    findings.extend(rooms::check(project)?);
 
     println!("{sources} source files, {} findings", findings.len());
     for finding in &findings {
@@ -119,21 +121,6 @@ fn is_tests_to_the_end(code: &str) -> bool {
 
 fn is_macro_call(after: &str) -> bool {
     after.strip_prefix('!').is_some_and(|rest| rest.trim_start().starts_with(['(', '[', '{']))
-}
-
-/// The attributes in code, outer and inner, each with the code before it.
-fn attributes(code: &str) -> impl Iterator<Item = (&str, &str)> {
-    code.match_indices('#').filter_map(|(at, _)| {
-        let (before, rest) = code.split_at_checked(at)?;
-        let rest = rest.strip_prefix('#')?;
-        let rest = rest.strip_prefix('!').unwrap_or(rest);
-        let (attribute, _) = split_brackets(rest).filter(|_| rest.starts_with('['))?;
-        Some((before, attribute))
-    })
-}
-
-fn line(before: &str) -> usize {
-    before.matches('\n').count() + 1
 }
 
 /// Where a manifest states a `rust-version` rather than inheriting it.

@@ -9,9 +9,11 @@
 mod features;
 mod fuzz;
 mod house;
+mod imports;
 mod lanes;
 mod project;
 mod readme;
+mod rooms;
 mod runner;
 mod source;
 mod tools;
@@ -39,6 +41,12 @@ enum Task {
     Test(Selection),
     /// List the lanes, and at which level each runs
     Lanes,
+    /// Draw the core's rooms and who uses whom
+    Rooms {
+        /// Write the drawing into ARCHITECTURE.md
+        #[arg(long)]
+        write: bool,
+    },
     /// Fuzz, on the stable toolchain
     Fuzz {
         /// How long each target runs, in seconds
@@ -107,6 +115,10 @@ fn run(task: Task) -> Outcome<ExitCode> {
         Task::Test(selection) => {
             let (lanes, level) = (selection.lanes(), selection.level());
             runner::run(&Project::find()?, &lanes, level, selection.fail_fast)
+        }
+        Task::Rooms { write } => {
+            rooms::run(&Project::find()?, write)?;
+            ExitCode::SUCCESS
         }
         Task::Fuzz { seconds, target } => {
             fuzz::run(&Project::find()?, seconds, &target)?;
