@@ -93,9 +93,8 @@ fn room_of(file: &str) -> Option<(&str, usize)> {
 
 impl Rooms {
     fn of(sources: &[(String, String)]) -> Self {
-        let mut rooms = Self::default();
-        rooms.names =
-            sources.iter().filter_map(|(file, _)| Some(room_of(file)?.0.to_owned())).collect();
+        let names = sources.iter().filter_map(|(file, _)| Some(room_of(file)?.0.to_owned()));
+        let mut rooms = Self { names: names.collect(), ..Self::default() };
         let root = sources.iter().find(|(file, _)| Path::new(file) == Path::new("src/lib.rs"));
         let at_root: BTreeMap<_, _> =
             root.map(|(_, text)| exports(text)).unwrap_or_default().into_iter().collect();
