@@ -6,6 +6,7 @@ use Depth::{Built, LibTested, Linted, Skipped, Tested};
 use crate::{
     lanes::{Level, all_tests},
     project::{Outcome, Project},
+    providers::{self, Provider},
 };
 
 /// No crypto backend: types and traits only.
@@ -16,6 +17,8 @@ const BOTH: &[&str] = &["--features", "aws-lc-rs,rustcrypto"];
 /// The next two are for packages with the feature `jwt`, which `RUSTCRYPTO` leaves out.
 const AWS_LC: &[&str] = &["--no-default-features", "--features", "aws-lc-rs"];
 const RUSTCRYPTO_JWT: &[&str] = &["--no-default-features", "--features", "rustcrypto,jwt"];
+
+const EVERY: &[&str] = &["--all-features"];
 
 /// What is done with a row. Each does what stands before it, but for the library's own tests, which
 /// are among the others.
@@ -33,50 +36,56 @@ enum Depth {
 
 /// Packages with a set of features.
 struct Row {
-    packages: &'static [&'static str],
+    packages: Vec<String>,
     features: &'static [&'static str],
     default: Depth,
     all: Depth,
 }
 
-const ROWS: &[Row] = &[
-    Row { packages: &["bulla"], features: BARE, default: Linted, all: Tested },
-    Row { packages: &["bulla"], features: RUSTCRYPTO, default: LibTested, all: Tested },
-    Row { packages: &["bulla"], features: BOTH, default: Skipped, all: Tested },
-    Row { packages: &["bulla"], features: AWS_LC, default: Skipped, all: Tested },
-    Row { packages: &["bulla"], features: RUSTCRYPTO_JWT, default: Skipped, all: Tested },
+/// The whole matrix. What is skipped by default is for releases.
+fn rows(providers: &[Provider]) -> Vec<Row> {
+    let mut rows = vec![
+        Row::new("bulla", BARE, Linted, Tested),
+        Row::new("bulla", RUSTCRYPTO, LibTested, Tested),
+        Row::new("bulla", BOTH, Skipped, Tested),
+        Row::new("bulla", AWS_LC, Skipped, Tested),
+        Row::new("bulla", RUSTCRYPTO_JWT, Skipped, Tested),
+    ];
     // Together, so that what they depend on is built once.
-    Row {
-        packages: &["bulla-local", "bulla-aws-kms"],
-        features: RUSTCRYPTO,
-        default: Built,
-        all: Built,
-    },
-    Row { packages: &["bulla-local"], features: BARE, default: Skipped, all: Built },
-    Row { packages: &["bulla-local"], features: RUSTCRYPTO, default: Skipped, all: Tested },
-    Row { packages: &["bulla-local"], features: BOTH, default: Skipped, all: Tested },
-    // It has no line of code for a backend.
-    Row { packages: &["bulla-aws-kms"], features: BARE, default: Skipped, all: Built },
-    Row { packages: &["bulla-aws-kms"], features: RUSTCRYPTO, default: Skipped, all: Linted },
-    Row { packages: &["bulla-aws-kms"], features: BOTH, default: Skipped, all: Linted },
-    // These are about backends, and mean nothing without one.
-    Row { packages: &["bulla-conformance"], features: RUSTCRYPTO, default: Skipped, all: Tested },
-    Row { packages: &["bulla-conformance"], features: BOTH, default: Skipped, all: Tested },
-    // Joined tests take long to link: without tokens they are linted only.
-    Row { packages: &["bulla-tests"], features: RUSTCRYPTO, default: Skipped, all: Linted },
-    Row { packages: &["bulla-tests"], features: BOTH, default: Skipped, all: Tested },
-    Row { packages: &["bulla-tests"], features: AWS_LC, default: Skipped, all: Tested },
-    Row { packages: &["bulla-tests"], features: RUSTCRYPTO_JWT, default: Skipped, all: Tested },
-];
+    let together = providers.iter().map(|provider| provider.package.clone()).collect();
+    rows.push(Row { packages: together, features: RUSTCRYPTO, default: Built, all: Built });
+    for Provider { package, has_backend_code, .. } in providers {
+        let depth = if *has_backend_code { Tested } else { Linted };
+        rows.push(Row::new(package, BARE, Skipped, Built));
+        rows.push(Row::new(package, RUSTCRYPTO, Skipped, depth));
+        rows.push(Row::new(package, BOTH, Skipped, depth));
+    }
+    rows.extend([
+        // These are about backends, and mean nothing without one.
+        Row::new("bulla-conformance", RUSTCRYPTO, Skipped, Tested),
+        Row::new("bulla-conformance", BOTH, Skipped, Tested),
+        // Joined tests take long to link: without tokens they are linted only.
+        Row::new("bulla-tests", RUSTCRYPTO, Skipped, Linted),
+        Row::new("bulla-tests", BOTH, Skipped, Tested),
+        Row::new("bulla-tests", AWS_LC, Skipped, Tested),
+        Row::new("bulla-tests", RUSTCRYPTO_JWT, Skipped, Tested),
+        Row::new("bulla-cli", EVERY, Skipped, Built),
+    ]);
+    rows
+}
 
 impl Row {
+    fn new(package: &str, features: &'static [&'static str], default: Depth, all: Depth) -> Self {
+        Self { packages: vec![package.to_owned()], features, default, all }
+    }
+
     fn depth(&self, level: Level) -> Depth {
         if level == Level::All { self.all } else { self.default }
     }
 
     /// The packages and the features, as cargo is told them.
-    fn selection(&self) -> Vec<&'static str> {
-        let packages = self.packages.iter().flat_map(|name| ["-p", name]);
+    fn selection(&self) -> Vec<&str> {
+        let packages = self.packages.iter().flat_map(|name| ["-p", name.as_str()]);
         packages.chain(self.features.iter().copied()).collect()
     }
 
@@ -95,9 +104,19 @@ impl Row {
 }
 
 pub(crate) fn run(project: &Project, level: Level) -> Outcome {
-    let failures: Vec<_> =
-        ROWS.iter().flat_map(|row| row.failures(project, row.depth(level))).collect();
+    let rows = rows(&providers::all(project)?);
+    let failures = rows.iter().flat_map(|row| row.failures(project, row.depth(level)));
+    let failures: Vec<_> = failures.chain(lean_command(project)).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
+}
+
+/// The command as it is built by default, without providers that are features. It is selected with
+/// the whole workspace, so that nothing that it depends on is built again.
+fn lean_command(project: &Project) -> Vec<String> {
+    let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    let test = ["test", "--workspace", "--test", "cli"];
+    let outcomes = [project.cargo(lint).run(), project.cargo(test).run()];
+    outcomes.into_iter().filter_map(Outcome::err).collect()
 }
 
 #[cfg(test)]
@@ -106,16 +125,24 @@ mod tests {
 
     #[test]
     fn all_does_no_less_than_the_default() {
-        for row in ROWS {
+        let providers = providers::all(&Project::find().unwrap()).unwrap();
+        for row in rows(&providers) {
             assert!(row.depth(Level::All) >= row.depth(Level::Default), "{:?}", row.selection());
             assert_ne!(row.depth(Level::All), Skipped, "{:?}", row.selection());
         }
     }
 
     #[test]
-    fn a_selection_is_packages_and_then_features() {
-        let row = Row { packages: &["a", "b"], features: BOTH, default: Built, all: Built };
-        let said = row.selection().join(" ");
-        assert_eq!(said, "-p a -p b --features aws-lc-rs,rustcrypto");
+    fn every_provider_has_rows() {
+        let providers = providers::all(&Project::find().unwrap()).unwrap();
+        let rows = rows(&providers);
+        let depth = |selection: &str| {
+            let row = rows.iter().find(|row| row.selection().join(" ") == selection);
+            row.unwrap_or_else(|| panic!("no row {selection}")).all
+        };
+        let rustcrypto = "--no-default-features --features rustcrypto";
+        assert_eq!(depth(&format!("-p bulla-local {rustcrypto}")), Tested);
+        assert_eq!(depth(&format!("-p bulla-aws-kms {rustcrypto}")), Linted);
+        assert_eq!(depth(&format!("-p bulla-aws-kms -p bulla-local {rustcrypto}")), Built);
     }
 }

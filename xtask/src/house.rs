@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     lanes::Level,
     project::{Outcome, Project, read_file},
-    rooms,
+    providers, rooms,
     source::words,
 };
 
@@ -38,6 +38,7 @@ pub(crate) fn run(project: &Project, _: Level) -> Outcome {
         ));
     }
     findings.extend(rooms::check(project)?);
+    findings.extend(providers::check(project)?);
 
     println!("{sources} source files, {} findings", findings.len());
     for finding in &findings {

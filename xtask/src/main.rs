@@ -12,6 +12,7 @@ mod house;
 mod imports;
 mod lanes;
 mod project;
+mod providers;
 mod readme;
 mod rooms;
 mod runner;
@@ -20,10 +21,10 @@ mod tools;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
+use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    lanes::{LANES, Lane, Level},
+    lanes::{Lane, Level},
     project::{Outcome, Project},
 };
 
@@ -70,7 +71,7 @@ struct Selection {
     all: bool,
 
     /// Only this lane; may be given several times
-    #[arg(long, value_name = "NAME", value_parser = lane_names())]
+    #[arg(long, value_name = "NAME")]
     lane: Vec<String>,
 
     /// Stop at the first lane that fails
@@ -88,19 +89,18 @@ impl Selection {
     }
 
     /// The lanes that are named, whatever their level, or else those of the level.
-    fn lanes(&self) -> Vec<&'static Lane> {
+    fn of(&self, lanes: Vec<Lane>) -> Outcome<Vec<Lane>> {
+        let known: Vec<_> = lanes.iter().map(|lane| lane.name.as_str()).collect();
+        if let Some(name) = self.lane.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(format!("there is no lane {name}; there are {}", known.join(", ")));
+        }
         let level = self.level();
-        let named = |lane: &Lane| self.lane.iter().any(|name| name == lane.name);
-        let selected = |lane: &&Lane| match self.lane.as_slice() {
+        let selected = |lane: &Lane| match self.lane.as_slice() {
             [] => lane.level <= level,
-            _ => named(lane),
+            named => named.contains(&lane.name),
         };
-        LANES.iter().filter(selected).collect()
+        Ok(lanes.into_iter().filter(selected).collect())
     }
-}
-
-fn lane_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(LANES.iter().map(|lane| lane.name))
 }
 
 fn main() -> ExitCode {
@@ -113,8 +113,9 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Outcome<ExitCode> {
     Ok(match task {
         Task::Test(selection) => {
-            let (lanes, level) = (selection.lanes(), selection.level());
-            runner::run(&Project::find()?, &lanes, level, selection.fail_fast)
+            let project = Project::find()?;
+            let lanes = selection.of(lanes::all(providers::all(&project)?))?;
+            runner::run(&project, &lanes, selection.level(), selection.fail_fast)
         }
         Task::Rooms { write } => {
             rooms::run(&Project::find()?, write)?;
@@ -125,7 +126,7 @@ fn run(task: Task) -> Outcome<ExitCode> {
             ExitCode::SUCCESS
         }
         Task::Lanes => {
-            for lane in LANES {
+            for lane in lanes::all(providers::all(&Project::find()?)?) {
                 println!("{:<10}{:<9}{}", lane.name, lane.level.as_str(), lane.about);
                 if let Some(more) = lane.more {
                     println!("{:<10}{:<9}{more}", "", Level::All.as_str());
@@ -142,10 +143,11 @@ mod tests {
 
     use super::*;
 
-    fn selected(args: &[&str]) -> Vec<&'static str> {
+    fn selected(args: &[&str]) -> Outcome<Vec<String>> {
         let cli = Cli::try_parse_from([&["xtask", "test"], args].concat()).unwrap();
         let Task::Test(selection) = cli.task else { panic!("{args:?} is no test") };
-        selection.lanes().iter().map(|lane| lane.name).collect()
+        let lanes = lanes::all(providers::all(&Project::find()?)?);
+        Ok(selection.of(lanes)?.into_iter().map(|lane| lane.name).collect())
     }
 
     #[test]
@@ -155,16 +157,22 @@ mod tests {
 
     #[test]
     fn lanes_keep_their_order_however_they_are_named() {
-        assert_eq!(selected(&["--lane", "house", "--lane", "fmt"]), ["fmt", "house"]);
-        assert_eq!(selected(&["--quick"]), ["fmt", "clippy", "test", "doctest", "house"]);
-        assert_eq!(selected(&["--all"]).len(), LANES.len());
+        assert_eq!(selected(&["--lane", "house", "--lane", "fmt"]).unwrap(), ["fmt", "house"]);
+        let quick = selected(&["--quick"]).unwrap();
+        assert_eq!(quick, ["fmt", "clippy", "test", "doctest", "house"]);
     }
 
     #[test]
     fn each_level_runs_what_the_one_before_runs() {
-        let (quick, default, all) = (selected(&["--quick"]), selected(&[]), selected(&["--all"]));
+        let [quick, default, all] =
+            [&["--quick"][..], &[], &["--all"]].map(|args| selected(args).unwrap());
         assert!(quick.len() < default.len() && quick.iter().all(|name| default.contains(name)));
         assert!(default.iter().all(|name| all.contains(name)));
+    }
+
+    #[test]
+    fn providers_with_servers_have_a_lane() {
+        assert_eq!(selected(&["--lane", "aws"]).unwrap(), ["aws"]);
     }
 
     #[test]
@@ -172,12 +180,11 @@ mod tests {
         let args = ["xtask", "test", "--lane", "fuzz", "--all"];
         let Task::Test(selection) = Cli::try_parse_from(args).unwrap().task else { panic!() };
         assert_eq!(selection.level(), Level::All);
-        assert_eq!(selection.lanes().len(), 1);
         assert!(Cli::try_parse_from(["xtask", "test", "--quick", "--all"]).is_err());
     }
 
     #[test]
     fn an_unknown_lane_is_refused() {
-        assert!(Cli::try_parse_from(["xtask", "test", "--lane", "fmy"]).is_err());
+        assert!(selected(&["--lane", "fmy"]).unwrap_err().contains("there are fmt, clippy, "));
     }
 }
