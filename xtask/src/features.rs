@@ -1,88 +1,148 @@
-//! The feature matrix: which packages must work with which sets of features.
+//! The feature matrix: which packages must work with which sets of features. The default features
+//! are the business of the lanes `clippy` and `test`.
+
+use Depth::{Built, LibTested, Linted, Skipped, Tested};
 
 use crate::{
-    lanes::all_tests,
+    lanes::{Level, all_tests},
     project::{Outcome, Project},
+    providers::{self, Provider},
 };
 
-/// With these sets a package has a crypto backend, and must pass its tests.
-const BACKENDS: &[&[&str]] = &[
-    &["--no-default-features", "--features", "rustcrypto"],
-    &["--features", "aws-lc-rs,rustcrypto"],
-];
-
-/// The same for packages with tokens, which the sets above leave out or have with both backends.
-const TOKENS: &[&[&str]] = &[
-    &["--no-default-features", "--features", "aws-lc-rs"],
-    &["--no-default-features", "--features", "rustcrypto,jwt"],
-];
-
-/// With this one it has none: types and traits only.
+/// No crypto backend: types and traits only.
 const BARE: &[&str] = &["--no-default-features"];
+const RUSTCRYPTO: &[&str] = &["--no-default-features", "--features", "rustcrypto"];
+const BOTH: &[&str] = &["--features", "aws-lc-rs,rustcrypto"];
 
-/// What a package is without a backend.
-enum Bare {
-    Tested,
+/// The next two are for packages with the feature `jwt`, which `RUSTCRYPTO` leaves out.
+const AWS_LC: &[&str] = &["--no-default-features", "--features", "aws-lc-rs"];
+const RUSTCRYPTO_JWT: &[&str] = &["--no-default-features", "--features", "rustcrypto,jwt"];
+
+const EVERY: &[&str] = &["--all-features"];
+
+/// What is done with a row. Each does what stands before it, but for the library's own tests, which
+/// are among the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Depth {
+    Skipped,
+    /// The libraries are linted.
     Built,
-    /// It is about backends, and means nothing without one.
-    Nothing,
-}
-
-/// With which of its sets a package is tested, and not linted only.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Tested {
-    All,
-    /// Joined tests take long to link.
-    WithTokens,
-    /// It has no line of code for a backend.
+    /// All targets are linted.
     Linted,
+    /// The library's own tests run.
+    LibTested,
+    Tested,
 }
 
-struct Package {
-    name: &'static str,
-    tested: Tested,
-    bare: Bare,
-    /// Whether it has the feature `jwt`.
-    tokens: bool,
+/// Packages with a set of features.
+struct Row {
+    packages: Vec<String>,
+    features: &'static [&'static str],
+    default: Depth,
+    all: Depth,
 }
 
-/// The packages that choose a crypto backend by feature. The default features are the business of
-/// the lanes `clippy` and `test`.
-const PACKAGES: &[Package] = &[
-    Package { name: "bulla", tested: Tested::All, bare: Bare::Tested, tokens: true },
-    Package { name: "bulla-local", tested: Tested::All, bare: Bare::Built, tokens: false },
-    Package { name: "bulla-aws-kms", tested: Tested::Linted, bare: Bare::Built, tokens: false },
-    Package { name: "bulla-conformance", tested: Tested::All, bare: Bare::Nothing, tokens: false },
-    Package { name: "bulla-tests", tested: Tested::WithTokens, bare: Bare::Nothing, tokens: true },
-];
-
-pub(crate) fn run(project: &Project) -> Outcome {
-    let mut failures = Vec::new();
-    for Package { name, tested, bare, tokens } in PACKAGES {
-        let select = |features: &[&'static str]| [&["-p", *name], features].concat();
-        let with_tokens: &[&[&str]] = if *tokens { TOKENS } else { &[] };
-        for features in BACKENDS.iter().chain(with_tokens) {
-            failures.extend(clippy(project, &select(features), &["--all-targets"]).err());
-            let has_tokens = !features.contains(&"--no-default-features")
-                || features.iter().any(|list| list.contains("jwt"));
-            if *tested == Tested::All || (*tested == Tested::WithTokens && has_tokens) {
-                failures.extend(all_tests(project, &select(features)).run().err());
-            }
-        }
-        let features = select(BARE);
-        match bare {
-            Bare::Tested => {
-                failures.extend(clippy(project, &features, &["--all-targets"]).err());
-                failures.extend(all_tests(project, &features).run().err());
-            }
-            Bare::Built => failures.extend(clippy(project, &features, &["--lib"]).err()),
-            Bare::Nothing => {}
-        }
+/// The whole matrix. What is skipped by default is for releases.
+fn rows(providers: &[Provider]) -> Vec<Row> {
+    let mut rows = vec![
+        Row::new("bulla", BARE, Linted, Tested),
+        Row::new("bulla", RUSTCRYPTO, LibTested, Tested),
+        Row::new("bulla", BOTH, Skipped, Tested),
+        Row::new("bulla", AWS_LC, Skipped, Tested),
+        Row::new("bulla", RUSTCRYPTO_JWT, Skipped, Tested),
+    ];
+    // Together, so that what they depend on is built once.
+    let together = providers.iter().map(|provider| provider.package.clone()).collect();
+    rows.push(Row { packages: together, features: RUSTCRYPTO, default: Built, all: Built });
+    for Provider { package, has_backend_code, .. } in providers {
+        let depth = if *has_backend_code { Tested } else { Linted };
+        rows.push(Row::new(package, BARE, Skipped, Built));
+        rows.push(Row::new(package, RUSTCRYPTO, Skipped, depth));
+        rows.push(Row::new(package, BOTH, Skipped, depth));
     }
+    rows.extend([
+        // These are about backends, and mean nothing without one.
+        Row::new("bulla-conformance", RUSTCRYPTO, Skipped, Tested),
+        Row::new("bulla-conformance", BOTH, Skipped, Tested),
+        // Joined tests take long to link: without tokens they are linted only.
+        Row::new("bulla-tests", RUSTCRYPTO, Skipped, Linted),
+        Row::new("bulla-tests", BOTH, Skipped, Tested),
+        Row::new("bulla-tests", AWS_LC, Skipped, Tested),
+        Row::new("bulla-tests", RUSTCRYPTO_JWT, Skipped, Tested),
+        Row::new("bulla-cli", EVERY, Skipped, Built),
+    ]);
+    rows
+}
+
+impl Row {
+    fn new(package: &str, features: &'static [&'static str], default: Depth, all: Depth) -> Self {
+        Self { packages: vec![package.to_owned()], features, default, all }
+    }
+
+    fn depth(&self, level: Level) -> Depth {
+        if level == Level::All { self.all } else { self.default }
+    }
+
+    /// The packages and the features, as cargo is told them.
+    fn selection(&self) -> Vec<&str> {
+        let packages = self.packages.iter().flat_map(|name| ["-p", name.as_str()]);
+        packages.chain(self.features.iter().copied()).collect()
+    }
+
+    fn failures(&self, project: &Project, depth: Depth) -> Vec<String> {
+        let selection = self.selection();
+        let targets = if depth == Built { "--lib" } else { "--all-targets" };
+        let lint = [&["clippy"], &*selection, &[targets, "--", "-D", "warnings"]].concat();
+        let linted = (depth >= Built).then(|| project.cargo(lint).run());
+        let tested = match depth {
+            LibTested => Some(project.cargo([&["test"], &*selection, &["--lib"]].concat()).run()),
+            Tested => Some(all_tests(project, &selection).run()),
+            Skipped | Built | Linted => None,
+        };
+        linted.into_iter().chain(tested).filter_map(Outcome::err).collect()
+    }
+}
+
+pub(crate) fn run(project: &Project, level: Level) -> Outcome {
+    let rows = rows(&providers::all(project)?);
+    let failures = rows.iter().flat_map(|row| row.failures(project, row.depth(level)));
+    let failures: Vec<_> = failures.chain(lean_command(project)).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }
 
-fn clippy(project: &Project, selection: &[&str], targets: &[&str]) -> Outcome {
-    let args = [&["clippy"], selection, targets, &["--", "-D", "warnings"]].concat();
-    project.cargo(args).run()
+/// The command as it is built by default, without providers that are features. It is selected with
+/// the whole workspace, so that nothing that it depends on is built again.
+fn lean_command(project: &Project) -> Vec<String> {
+    let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    let test = ["test", "--workspace", "--test", "cli"];
+    let outcomes = [project.cargo(lint).run(), project.cargo(test).run()];
+    outcomes.into_iter().filter_map(Outcome::err).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_does_no_less_than_the_default() {
+        let providers = providers::all(&Project::find().unwrap()).unwrap();
+        for row in rows(&providers) {
+            assert!(row.depth(Level::All) >= row.depth(Level::Default), "{:?}", row.selection());
+            assert_ne!(row.depth(Level::All), Skipped, "{:?}", row.selection());
+        }
+    }
+
+    #[test]
+    fn every_provider_has_rows() {
+        let providers = providers::all(&Project::find().unwrap()).unwrap();
+        let rows = rows(&providers);
+        let depth = |selection: &str| {
+            let row = rows.iter().find(|row| row.selection().join(" ") == selection);
+            row.unwrap_or_else(|| panic!("no row {selection}")).all
+        };
+        let rustcrypto = "--no-default-features --features rustcrypto";
+        assert_eq!(depth(&format!("-p bulla-local {rustcrypto}")), Tested);
+        assert_eq!(depth(&format!("-p bulla-aws-kms {rustcrypto}")), Linted);
+        assert_eq!(depth(&format!("-p bulla-aws-kms -p bulla-local {rustcrypto}")), Built);
+    }
 }

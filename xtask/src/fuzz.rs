@@ -2,7 +2,10 @@
 
 use std::{ffi::OsStr, fs, time::Instant};
 
-use crate::project::{Outcome, Project, create_dir};
+use crate::{
+    lanes::Level,
+    project::{Outcome, Project, create_dir},
+};
 
 /// What cargo-fuzz asks of the compiler for coverage, less what needs a nightly one (sanitizers).
 const RUSTFLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module \
@@ -12,14 +15,16 @@ const RUSTFLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-trace-compares \
     -Ccodegen-units=1";
 
-/// How long CI fuzzes each target.
-const SECONDS_IN_CI: u32 = 10;
+/// How long the lane fuzzes each target: by default enough to see that it runs, and for a release
+/// longer.
+const SECONDS: u32 = 5;
+const SECONDS_FOR_ALL: u32 = 60;
 
 /// Longer inputs find no more, and slow the search down.
 const MAX_LEN: u32 = 1 << 17;
 
-pub(crate) fn lane(project: &Project) -> Outcome {
-    run(project, SECONDS_IN_CI, &[])
+pub(crate) fn lane(project: &Project, level: Level) -> Outcome {
+    run(project, if level == Level::All { SECONDS_FOR_ALL } else { SECONDS }, &[])
 }
 
 /// Fuzzes the targets named, or all of them.

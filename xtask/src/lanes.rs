@@ -1,143 +1,169 @@
 //! The table of lanes, and the lanes that are a command or two.
 
+use std::ffi::OsStr;
+
+use Level::{Default, Quick};
+
 use crate::{
     features, fuzz, house,
     project::{Outcome, Project, Step},
+    providers::{self, Provider},
     readme, tools,
 };
 
+/// How much is run. Each level runs what those before it do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// For daily use.
+    Quick,
+    /// For a change that is ready.
+    Default,
+    /// For a release.
+    All,
+}
+
+impl Level {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Default => "default",
+            Self::All => "all",
+        }
+    }
+}
+
+type Run = dyn Fn(&Project, Level) -> Outcome;
+
 pub(crate) struct Lane {
-    pub(crate) name: &'static str,
-    pub(crate) about: &'static str,
-    /// Whether `--quick` runs it.
-    pub(crate) quick: bool,
-    pub(crate) run: fn(&Project) -> Outcome,
+    pub(crate) name: String,
+    pub(crate) about: String,
+    /// The first level that runs it.
+    pub(crate) level: Level,
+    /// What it does more at the level `All`.
+    pub(crate) more: Option<String>,
+    pub(crate) run: Box<Run>,
+}
+
+impl Lane {
+    fn new(
+        name: &str,
+        level: Level,
+        about: &str,
+        run: impl Fn(&Project, Level) -> Outcome + 'static,
+    ) -> Self {
+        let (name, about) = (name.to_owned(), about.to_owned());
+        Self { name, about, level, more: None, run: Box::new(run) }
+    }
+
+    fn with_all(mut self, more: &str) -> Self {
+        self.more = Some(more.to_owned());
+        self
+    }
 }
 
 /// Every lane, in the order in which they run. None is ever skipped: a lane that can't run fails.
-pub(crate) const LANES: &[Lane] = &[
-    Lane { name: "fmt", about: "formatting", quick: true, run: fmt },
-    Lane { name: "clippy", about: "lints, all targets", quick: true, run: clippy },
-    Lane { name: "test", about: "unit and integration tests", quick: true, run: test },
-    Lane { name: "doctest", about: "examples in the documentation", quick: true, run: doctest },
-    Lane { name: "house", about: "house rules on the sources", quick: true, run: house::run },
-    Lane {
-        name: "features",
-        about: "lints and tests for every set of features",
-        quick: false,
-        run: features::run,
-    },
-    Lane { name: "doc", about: "documentation builds without warnings", quick: false, run: doc },
-    Lane {
-        name: "deny",
-        about: "licences, banned crates and sources of dependencies",
-        quick: false,
-        run: deny,
-    },
-    Lane {
-        name: "interop",
-        about: "against another implementation, in Python",
-        quick: false,
-        run: interop,
-    },
-    Lane {
-        name: "aws",
-        about: "the AWS KMS provider, against emulators in Python",
-        quick: false,
-        run: aws,
-    },
-    Lane {
-        name: "fuzz",
-        about: "every fuzz target, 10 seconds each",
-        quick: false,
-        run: fuzz::lane,
-    },
-    Lane {
-        name: "readme",
-        about: "the README's commands, in a clean clone",
-        quick: false,
-        run: readme::run,
-    },
-];
+pub(crate) fn all(providers: Vec<Provider>) -> Vec<Lane> {
+    let mut lanes = vec![
+        Lane::new("fmt", Quick, "formatting", fmt),
+        Lane::new("clippy", Quick, "lints, all targets", clippy),
+        Lane::new("test", Quick, "unit and integration tests", test),
+        Lane::new("doctest", Quick, "examples in the documentation", doctest),
+        Lane::new("house", Quick, "house rules on the sources", house::run),
+        Lane::new("features", Default, "the core, providers and command with fewer", features::run)
+            .with_all("lints and tests for every set of features"),
+        Lane::new("doc", Default, "documentation builds without warnings", doc),
+        Lane::new("deny", Default, "licences, banned crates and sources of dependencies", deny),
+        Lane::new("interop", Default, "against another implementation, in Python", interop),
+    ];
+    lanes.extend(providers.into_iter().filter_map(servers));
+    lanes.extend([
+        Lane::new("fuzz", Default, "every fuzz target, 5 seconds each", fuzz::lane)
+            .with_all("60 seconds each"),
+        Lane::new("readme", Default, "the README's commands, in a clean clone", readme::run),
+    ]);
+    lanes
+}
 
-/// Those of the provider, of the command with its keys, and of it beside another provider.
-const AWS_TESTS: &[&str] = &[
-    "conformance",
-    "contexts",
-    "cost",
-    "errors",
-    "iam",
-    "keys",
-    "logs",
-    "resilience",
-    "signing",
-    "aws",
-    "two_clouds",
-];
+/// The lane of a provider that has servers to be tested against.
+fn servers(provider: Provider) -> Option<Lane> {
+    let name = provider.lane.as_ref()?.name.clone();
+    let about = format!("the provider for {}, against servers in Python", provider.name);
+    let run = {
+        let name = name.clone();
+        move |project: &Project, _| against_servers(project, &name, &provider)
+    };
+    Some(Lane::new(&name, Default, &about, run))
+}
 
-fn fmt(project: &Project) -> Outcome {
+fn fmt(project: &Project, _: Level) -> Outcome {
     project.cargo(["fmt", "--all", "--check"]).run()
 }
 
-fn clippy(project: &Project) -> Outcome {
-    project.cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()
+fn clippy(project: &Project, _: Level) -> Outcome {
+    let args = ["--all-targets", "--", "-D", "warnings"];
+    project.cargo(["clippy"]).args(providers::workspace(project)?).args(args).run()
 }
 
-fn test(project: &Project) -> Outcome {
-    all_tests(project, &["--workspace"]).run()
+fn test(project: &Project, _: Level) -> Outcome {
+    all_tests(project, &providers::workspace(project)?).run()
 }
 
-fn doctest(project: &Project) -> Outcome {
-    project.cargo(["test", "--workspace", "--doc"]).run()
+fn doctest(project: &Project, _: Level) -> Outcome {
+    project.cargo(["test"]).args(providers::workspace(project)?).arg("--doc").run()
 }
 
 /// Libraries only: for a binary, rustdoc would document private items.
-fn doc(project: &Project) -> Outcome {
+fn doc(project: &Project, _: Level) -> Outcome {
     project
-        .cargo(["doc", "--workspace", "--no-deps", "--lib"])
+        .cargo(["doc", "--no-deps", "--lib"])
+        .args(providers::workspace(project)?)
         .env("RUSTDOCFLAGS", "-D warnings")
         .run()
 }
 
 /// Not `advisories`: cargo-deny fetches their database with git, from a place that builds without
 /// full network access can't reach.
-fn deny(project: &Project) -> Outcome {
+fn deny(project: &Project, _: Level) -> Outcome {
     let cargo_deny = tools::cargo_deny(project)?;
     // Without `--workspace`, only the root package and what it depends on.
     let checks = ["--workspace", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
     project.command(cargo_deny, checks).run()
 }
 
-/// Built with the whole workspace, as the lane `test` does: its features, and so its artifacts.
-fn interop(project: &Project) -> Outcome {
+fn interop(project: &Project, _: Level) -> Outcome {
     let python = tools::python(project, "interop", "tests/interop/requirements.txt")?;
-    tests(project, &["--workspace", "--test", "interop"])
+    tests(project, &["interop"])?
         .env("BULLA_INTEROP_PYTHON", python)
         .env("BULLA_REQUIRE_INTEROP", "1")
         .run()
 }
 
-/// Built with the whole workspace too.
-fn aws(project: &Project) -> Outcome {
-    let python = tools::python(project, "aws", "testworld/aws-requirements.txt")?;
-    let named = AWS_TESTS.iter().flat_map(|name| ["--test", name]);
-    let selection: Vec<_> = ["--workspace"].into_iter().chain(named).collect();
-    tests(project, &selection).env("BULLA_AWS_PYTHON", &python).env("BULLA_REQUIRE_AWS", "1").run()
+/// The tests of a provider, of the command with its keys, and of it beside others.
+fn against_servers(project: &Project, name: &str, provider: &Provider) -> Outcome {
+    let requirements = format!("testworld/{name}-requirements.txt");
+    let python = tools::python(project, name, &requirements)?;
+    let variable = name.to_uppercase();
+    tests(project, &provider.lane_tests())?
+        .env(&format!("BULLA_{variable}_PYTHON"), &python)
+        .env(&format!("BULLA_REQUIRE_{variable}"), "1")
+        .run()
 }
 
-/// Tests that need a world of their own.
-fn tests(project: &Project, selection: &[&str]) -> Step {
+/// Tests that need a world of their own, by their names. They are built with the whole workspace, as
+/// the lane `test` does: its features, and so its artifacts.
+fn tests(project: &Project, names: &[&str]) -> Outcome<Step> {
     let runner: &[&str] = if tools::has_nextest(project) { &["nextest", "run"] } else { &["test"] };
-    project.cargo(runner.iter().chain(selection))
+    let named = names.iter().flat_map(|name| ["--test", name]);
+    Ok(project.cargo(runner).args(providers::workspace(project)?).args(named))
 }
 
 /// All tests of a selection of packages, but no doctests and no benchmarks.
-pub(crate) fn all_tests(project: &Project, selection: &[&str]) -> Step {
+pub(crate) fn all_tests(project: &Project, selection: &[impl AsRef<OsStr>]) -> Step {
     let (before, after): (&[&str], &[&str]) = if tools::has_nextest(project) {
         (&["nextest", "run"], &[])
     } else {
         // `--tests` is libraries and binaries too. Asking for `--lib` fails for a package without.
         (&["test"], &["--tests", "--examples"])
     };
-    project.cargo(before.iter().chain(selection).chain(after))
+    project.cargo(before).args(selection).args(after)
 }

@@ -67,7 +67,7 @@ impl Project {
     ) -> Step {
         let mut command = Command::new(program);
         command.current_dir(&self.root).stdin(Stdio::null());
-        args.into_iter().fold(Step { command, line: name.to_owned() }, Step::arg)
+        Step { command, line: name.to_owned() }.args(args)
     }
 }
 
@@ -84,6 +84,10 @@ impl Step {
         self.line.push_str(&arg.to_string_lossy());
         self.command.arg(arg);
         self
+    }
+
+    pub(crate) fn args<I: AsRef<OsStr>>(self, args: impl IntoIterator<Item = I>) -> Self {
+        args.into_iter().fold(self, Self::arg)
     }
 
     /// Shows this instead of the command.

@@ -2,7 +2,10 @@
 
 use std::env;
 
-use crate::project::{Outcome, Project, create_dir, read_file, remove_dir};
+use crate::{
+    lanes::Level,
+    project::{Outcome, Project, create_dir, read_file, remove_dir},
+};
 
 /// Stands in the README right before the fenced block to run.
 const MARKER: &str = "<!-- xtask: run -->";
@@ -10,7 +13,7 @@ const MARKER: &str = "<!-- xtask: run -->";
 /// What the commands make of `README.md` when they have encrypted and decrypted it.
 const COPY: &str = "copy.md";
 
-pub(crate) fn run(project: &Project) -> Outcome {
+pub(crate) fn run(project: &Project, _: Level) -> Outcome {
     if !project.command("git", ["status", "--porcelain"]).read()?.is_empty() {
         eprintln!("warning: there are uncommitted changes; this lane sees the last commit only");
     }

@@ -5,26 +5,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{lanes::Lane, project::Project};
+use crate::{
+    lanes::{Lane, Level},
+    project::Project,
+};
 
 /// Runs every lane, the ones after a failure too unless `fail_fast`, and prints the summary.
-pub(crate) fn run(project: &Project, lanes: &[&Lane], fail_fast: bool) -> ExitCode {
+pub(crate) fn run(project: &Project, lanes: &[Lane], level: Level, fail_fast: bool) -> ExitCode {
     let started = Instant::now();
     let mut rows = Vec::new();
     let mut failed = Vec::new();
     for (index, lane) in lanes.iter().enumerate() {
         if fail_fast && !failed.is_empty() {
-            rows.push(row(lane.name, "not run", None));
+            rows.push(row(&lane.name, "not run", None));
             continue;
         }
-        println!("\n==> {} ({} of {}): {}", lane.name, index + 1, lanes.len(), lane.about);
+        let about = lane.more.as_ref().filter(|_| level == Level::All).unwrap_or(&lane.about);
+        println!("\n==> {} ({} of {}): {about}", lane.name, index + 1, lanes.len());
         let lane_started = Instant::now();
-        let outcome = (lane.run)(project);
+        let outcome = (lane.run)(project, level);
         let result = if outcome.is_ok() { "ok" } else { "FAILED" };
-        rows.push(row(lane.name, result, Some(lane_started.elapsed())));
+        rows.push(row(&lane.name, result, Some(lane_started.elapsed())));
         if let Err(error) = outcome {
             eprintln!("error: lane {}: {error}", lane.name);
-            failed.push(lane.name);
+            failed.push(lane.name.as_str());
         }
     }
 

@@ -41,6 +41,22 @@ pub(crate) fn split_brackets(code: &str) -> Option<(&str, &str)> {
     None
 }
 
+/// The attributes in code, outer and inner, each with the code before it.
+pub(crate) fn attributes(code: &str) -> impl Iterator<Item = (&str, &str)> {
+    code.match_indices('#').filter_map(|(at, _)| {
+        let (before, rest) = code.split_at_checked(at)?;
+        let rest = rest.strip_prefix('#')?;
+        let rest = rest.strip_prefix('!').unwrap_or(rest);
+        let (attribute, _) = split_brackets(rest).filter(|_| rest.starts_with('['))?;
+        Some((before, attribute))
+    })
+}
+
+/// The number of the line that begins or goes on after `before`.
+pub(crate) fn line(before: &str) -> usize {
+    before.matches('\n').count() + 1
+}
+
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }

@@ -7,23 +7,46 @@ use bulla_local::{LocalScheme, Passphrase, Store};
 
 use super::{NamedKey, Provider};
 
+/// The kind of keys that every build has a provider for.
+const ALWAYS: &str = "local";
+
+/// The kinds whose providers are features: the scheme, the feature, and whether this build has it.
+const FEATURES: &[(&str, &str, bool)] = &[("awskms", "aws-kms", cfg!(feature = "aws-kms"))];
+
+/// What to say of keys that this build has no provider for.
+pub(super) fn missing(scheme: &str) -> Option<String> {
+    missing_among(FEATURES, scheme)
+}
+
+fn missing_among(features: &[(&str, &str, bool)], scheme: &str) -> Option<String> {
+    match features.iter().find(|(name, ..)| *name == scheme) {
+        _ if scheme == ALWAYS => None,
+        Some((_, _, true)) => None,
+        Some((_, feature, false)) => Some(format!(
+            "this build of bulla has no provider for `{scheme}` keys; build it with `--features \
+             {feature}`"
+        )),
+        None => {
+            let others = features.iter().map(|(name, ..)| *name);
+            let all: Vec<_> = std::iter::once(ALWAYS).chain(others).collect();
+            Some(format!(
+                "this version of bulla has no provider for `{scheme}` keys; it has providers for {}",
+                all.join(", ")
+            ))
+        }
+    }
+}
+
 /// Connects to keys by their names, with the policy of each around its provider.
 pub(crate) struct Backends(Registry);
 
 impl Backends {
-    /// The schemes of keys that this build has a provider for.
-    pub(crate) const SCHEMES: &[&str] = &[
-        "local",
-        #[cfg(feature = "aws-kms")]
-        "awskms",
-    ];
-
     /// `passphrases` are those of local keys, by the keys' names in the store.
     pub(crate) fn new(store: Store, passphrases: BTreeMap<String, Vec<Passphrase>>) -> Self {
         let local = passphrases
             .into_iter()
             .fold(LocalScheme::new(store), |local, (key, given)| local.passphrases(key, given));
-        let registry = Registry::builder().scheme("local", Arc::new(local));
+        let registry = Registry::builder().scheme(ALWAYS, Arc::new(local));
         #[cfg(feature = "aws-kms")]
         let registry = registry.scheme("awskms", Arc::new(bulla_aws_kms::AwsKmsScheme));
         Self(registry.build())
@@ -43,6 +66,18 @@ mod tests {
     use bulla_local::{KeyType, Protection};
 
     use super::*;
+
+    #[test]
+    fn who_lacks_a_provider_is_told_the_feature_that_brings_it() {
+        let features = [("akms", "a-kms", true), ("bkms", "b-kms", false)];
+        let missing = |scheme| missing_among(&features, scheme);
+        assert_eq!(missing("local"), None);
+        assert_eq!(missing("akms"), None);
+        let built = missing("bkms").unwrap();
+        assert!(built.ends_with("for `bkms` keys; build it with `--features b-kms`"), "{built}");
+        let unknown = missing("ckms").unwrap();
+        assert!(unknown.ends_with("it has providers for local, akms, bkms"), "{unknown}");
+    }
 
     #[tokio::test]
     async fn a_provider_has_its_label_and_its_policy_around_it() {

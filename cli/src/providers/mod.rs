@@ -70,11 +70,10 @@ impl Keys {
             header.recipients().iter().any(|r| r.key.scheme() == key.uri.scheme())
         };
         for key in named.chain(configured).filter(sealed_to) {
-            match runtime.block_on(backends.connect(key)) {
+            let connect = || Ok(runtime.block_on(backends.connect(key))?);
+            match check_scheme(&key.uri).and_then(|()| connect()) {
                 Ok(provider) => providers.push(provider),
-                Err(error) => {
-                    unopened.push(Failure::from(error).of_key(&key.name));
-                }
+                Err(failure) => unopened.push(failure.of_key(&key.name)),
             }
         }
         Ok(Openers { opener: Opener::new(providers), unopened })
@@ -148,16 +147,7 @@ pub(crate) fn local_name(uri: &KeyUri) -> Option<&str> {
 
 /// Refuses a key that this build has no provider for.
 pub(crate) fn check_scheme(uri: &KeyUri) -> Outcome<()> {
-    let schemes = Backends::SCHEMES;
-    if schemes.contains(&uri.scheme()) {
-        return Ok(());
-    }
-    Err(Failure::usage(format!(
-        "this build of bulla has no provider for `{}` keys; the provider comes as a feature of \
-         bulla-cli in versions that offer it; schemes here: {}",
-        uri.scheme(),
-        schemes.join(", ")
-    )))
+    backends::missing(uri.scheme()).map_or(Ok(()), |message| Err(Failure::usage(message)))
 }
 
 /// A key that was named, or how it is made.

@@ -238,10 +238,31 @@ fn no_provider_for_other_schemes() {
         "decrypt a.bulla -o b --key gcpkms://projects/p/locations/global/keyRings/r/cryptoKeys/x",
     ] {
         let ended = sandbox.run(args);
-        ended.expect(2, "this build of bulla has no provider for `gcpkms` keys");
-        ended.expect(2, "schemes here: local, awskms");
+        ended.expect(2, "this version of bulla has no provider for `gcpkms` keys");
+        ended.expect(2, "it has providers for local, awskms");
     }
     sandbox.run("encrypt a -o b --key nonsense").expect(2, "key URI: ");
+    assert_eq!(sandbox.names(), ["a", "a.bulla"]);
+}
+
+/// The lane `features` runs this with the command as it is built by default.
+#[cfg(not(feature = "aws-kms"))]
+#[test]
+fn the_feature_that_brings_a_provider_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a", "text");
+    sandbox.ok("encrypt a");
+    for args in [
+        "encrypt a -o b --key awskms:///alias/x",
+        "decrypt a.bulla -o b --key awskms:///alias/x",
+        "rewrap a.bulla --add awskms:///alias/x",
+        "jwks --key awskms:///alias/x",
+    ] {
+        let said = "no provider for `awskms` keys; build it with `--features aws-kms`";
+        sandbox.run(args).expect(2, said);
+    }
+    sandbox.configure("[keys.cloud]\nuri = \"awskms:///alias/x\"");
+    sandbox.run("doctor").expect(2, "FAIL  key cloud: ");
     assert_eq!(sandbox.names(), ["a", "a.bulla"]);
 }
 
