@@ -10,3 +10,6 @@ mod verify;
 pub use verify::verify;
 
 pub(crate) use self::{input::SigningInput, public_key::PublicKey, signature::Signature};
+
+#[cfg(all(test, feature = "aws-lc-rs"))]
+mod tests;
