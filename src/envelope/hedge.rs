@@ -22,9 +22,10 @@ const MOST_SAVED: u64 = 10 * TOKEN;
 
 /// When a second recipient of a message is asked, for [`OpenerBuilder::hedge`].
 ///
-/// The second one is asked when the first has taken longer than 95 of its last 100 calls did, and
-/// not sooner than the floor; and only if the budget allows, so that an outage does not double the
-/// load. Whoever answers first with the right key wins; the other call is dropped.
+/// The second one is asked when the first has taken longer than 95 % of its last 128 unwraps did, of
+/// 20 at least, and not sooner than the floor; and only if the budget allows, so that an outage does not
+/// double the load. The first to answer with a key wins, and the other call is dropped. If that key does
+/// not match the header, the message is refused, as it would be without a hedge.
 ///
 /// [`OpenerBuilder::hedge`]: super::OpenerBuilder::hedge
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
