@@ -37,7 +37,7 @@ impl World {
         store.create_key("k", key_type, &Protection::None).unwrap();
         let vault = Local::builder(store).signing_key("k").build().unwrap();
         let algorithm = *key_type.signing_algorithms().first().unwrap();
-        let keys = Arc::new(ProviderKeys::new(Arc::new(vault)).with_algorithm(algorithm));
+        let keys = Arc::new(ProviderKeys::builder(Arc::new(vault)).algorithm(algorithm).build());
         let claims =
             Claims::new().unwrap().with_issuer("https://id.example").with_audience("orders");
         let (token, at_hand) = runtime.block_on(async {

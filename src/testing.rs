@@ -101,7 +101,10 @@ impl Fake {
 
     fn check(&self) -> Result<()> {
         match *self.fails.lock().unwrap() {
-            Some(kind) => Err(Error::new(kind, "as the test asked")),
+            Some(kind) => {
+                let error = Error::new(kind, "as the test asked");
+                Err(error.with_request_id(format!("request to {}", self.name.id())))
+            }
             None => Ok(()),
         }
     }

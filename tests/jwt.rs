@@ -62,8 +62,8 @@ async fn every_algorithm_signs_and_verifies() {
     for key_type in KeyType::ALL.into_iter().filter(|key_type| !key_type.seals()) {
         let place = Place::new(key_type);
         for algorithm in key_type.signing_algorithms().iter().copied() {
-            let keys = Arc::new(ProviderKeys::new(place.vault()).with_algorithm(algorithm));
-            let signer = Signer::new(Arc::clone(&keys)).with_verification();
+            let keys = Arc::new(ProviderKeys::builder(place.vault()).algorithm(algorithm).build());
+            let signer = Signer::builder(Arc::clone(&keys)).verify_signatures().build().unwrap();
             let token = signer.sign(&claims()).await.unwrap();
             let verified: Verified<Claims> = verifier.verify(&token, &*keys).await.unwrap();
             assert_eq!(verified.header().algorithm(), algorithm);
@@ -89,7 +89,7 @@ async fn every_algorithm_signs_and_verifies() {
 
             // Every other algorithm of the same key is refused.
             for other in key_type.signing_algorithms().iter().filter(|other| **other != algorithm) {
-                let keys = ProviderKeys::new(place.vault()).with_algorithm(*other);
+                let keys = ProviderKeys::builder(place.vault()).algorithm(*other).build();
                 let error = verifier.verify::<Claims>(&token, &keys).await.unwrap_err();
                 assert_eq!(InvalidToken::of(&error), Some(InvalidToken::Algorithm));
             }
@@ -108,7 +108,7 @@ async fn an_rsa_key_needs_an_algorithm_named() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.message().contains("RS256"), "{error}");
     assert_eq!(keys.jwk_set().await.unwrap().iter().next().unwrap().algorithm(), None);
-    let wrong = ProviderKeys::new(vault.vault()).with_algorithm(SigningAlgorithm::Es256);
+    let wrong = ProviderKeys::builder(vault.vault()).algorithm(SigningAlgorithm::Es256).build();
     let error = Signer::new(Arc::new(wrong)).sign(&claims()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
@@ -162,7 +162,7 @@ async fn any_provider_signs_through_any_pointer() {
     let wrapped: SharedProvider = Arc::new(Resilient::new(place.vault(), Policy::default()));
     let borrowed: &dyn CryptoProvider = &*shared;
     let verifier = expected().build().unwrap();
-    let keys = ProviderKeys::new(Arc::clone(&shared)).with_ttl(Duration::from_secs(1));
+    let keys = ProviderKeys::builder(Arc::clone(&shared)).ttl(Duration::from_secs(1)).build();
     for token in [
         shared.sign_jwt(&claims()).await.unwrap(),
         borrowed.sign_jwt(&claims()).await.unwrap(),

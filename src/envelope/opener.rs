@@ -393,12 +393,8 @@ fn summarise(mut failures: Vec<Error>, header: &Header) -> Error {
         (ErrorKind::NotAuthentic, _) => Error::not_authentic(),
         (_, 0) => first,
         (kind, others) => {
-            let message = format!("{first} (and {others} other recipient(s) failed)");
-            let mut error = Error::new(kind, message).with_operation(Operation::Open);
-            if let Some(wait) = first.retry_after() {
-                error = error.with_retry_after(wait);
-            }
-            error.with_source(first)
+            let message = format!("{} (and {others} other recipient(s) failed)", first.message());
+            first.told_as(kind, message).with_operation(Operation::Open)
         }
     }
 }

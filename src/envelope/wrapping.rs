@@ -116,7 +116,10 @@ fn too_few(least: usize, missing: Vec<MissingRecipient>) -> Error {
     if count == 1 {
         return error;
     }
-    let text =
-        format!("{error} (and {} other recipient(s) failed; {least} must succeed)", count - 1);
-    Error::new(error.kind(), text).with_operation(Operation::Seal).with_source(error)
+    let (kind, others) = (error.kind(), count - 1);
+    let text = format!(
+        "{} (and {others} other recipient(s) failed; {least} must succeed)",
+        error.message()
+    );
+    error.told_as(kind, text).with_operation(Operation::Seal)
 }

@@ -93,6 +93,24 @@ impl Error {
         self
     }
 
+    /// The same failure in other words, or as another kind: provider, operation, retry-after and
+    /// request id stay, and this error becomes the source.
+    #[must_use]
+    pub fn told_as(self, kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        let Inner { provider, operation, retry_after, request_id, .. } = (*self.0).clone();
+        let message = message.into();
+        let source = Some(Arc::new(self) as _);
+        Self(Box::new(Inner {
+            kind,
+            message,
+            provider,
+            operation,
+            retry_after,
+            request_id,
+            source,
+        }))
+    }
+
     /// The kind, for a program to act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -229,6 +247,22 @@ mod tests {
             "primary: unwrap_data_key: throttled: slow down (retry after 1.5 s) (request r-1)"
         );
         assert!(error.is_retryable());
+    }
+
+    #[test]
+    fn told_otherwise_it_keeps_the_facts() {
+        let wait = Duration::from_secs(7);
+        let error = Error::new(ErrorKind::Disabled, "the key is disabled")
+            .with_provider("east")
+            .with_operation(Operation::Sign)
+            .with_retry_after(wait)
+            .with_request_id("r-1");
+        let told = error.told_as(ErrorKind::Unavailable, "left out");
+        assert_eq!((told.kind(), told.message()), (ErrorKind::Unavailable, "left out"));
+        assert_eq!((told.provider(), told.operation()), (Some("east"), Some(Operation::Sign)));
+        assert_eq!((told.retry_after(), told.request_id()), (Some(wait), Some("r-1")));
+        let source = told.source().and_then(|source| source.downcast_ref::<Error>()).unwrap();
+        assert_eq!((source.kind(), source.request_id()), (ErrorKind::Disabled, Some("r-1")));
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Form {
 
     fn header_json(&self, current: &Current) -> Result<Vec<u8>> {
         #[derive(Serialize)]
-        struct Header<'a> {
+        struct JoseHeader<'a> {
             alg: &'a str,
             #[serde(skip_serializing_if = "Option::is_none")]
             kid: Option<&'a str>,
@@ -63,7 +63,7 @@ impl Form {
             members: &'a Map<String, Value>,
         }
 
-        let header = Header {
+        let header = JoseHeader {
             alg: current.jwk.name_of(current.algorithm),
             kid: current.jwk.kid(),
             typ: self.typ.as_deref(),

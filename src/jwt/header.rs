@@ -9,7 +9,7 @@ use crate::crypto::SigningAlgorithm;
 
 /// The header of a verified token (RFC 7515, section 4.1).
 #[derive(Clone, Debug)]
-pub struct Header {
+pub struct JoseHeader {
     pub(super) algorithm: SigningAlgorithm,
     pub(super) kid: Option<String>,
     pub(super) typ: Option<String>,
@@ -17,7 +17,7 @@ pub struct Header {
     pub(super) json: String,
 }
 
-impl Header {
+impl JoseHeader {
     /// Parses a header and refuses what is never accepted, whatever the key.
     pub(super) fn parse(json: Vec<u8>) -> Result<Self, InvalidToken> {
         let mut fields = Fields::default();
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn types_compare_as_media_types() {
         let header =
-            |typ: &str| Header::parse(format!(r#"{{"alg":"ES256","typ":"{typ}"}}"#).into());
+            |typ: &str| JoseHeader::parse(format!(r#"{{"alg":"ES256","typ":"{typ}"}}"#).into());
         for (typ, expected, same) in [
             ("JWT", "jwt", true),
             ("application/at+jwt", "at+jwt", true),

@@ -76,12 +76,12 @@ mod verified;
 mod verifier;
 
 pub use claims::Claims;
-pub use header::Header;
+pub use header::JoseHeader;
 pub use invalid::{InvalidToken, RegisteredClaim};
 pub use jwk::{Ed25519Name, Jwk, JwkSet, MAX_SET_KEYS, MAX_SET_LEN};
-pub use provider::ProviderKeys;
-pub use signer::Signer;
+pub use provider::{ProviderKeys, ProviderKeysBuilder};
 pub(crate) use signer::sign_once;
+pub use signer::{Signer, SignerBuilder};
 pub use source::KeySource;
 pub use verified::{Unverified, Verified, decode_unverified};
 pub use verifier::{Verifier, VerifierBuilder};

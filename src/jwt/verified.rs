@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{DEFAULT_MAX_LEN, InvalidToken, compact::Compact, header::Header, strict};
+use super::{DEFAULT_MAX_LEN, InvalidToken, compact::Compact, header::JoseHeader, strict};
 use crate::error::Result;
 
 /// A token whose signature and claims were found good. Only a
@@ -13,14 +13,14 @@ use crate::error::Result;
 /// Its `Debug` leaves the claims out: they are often about a person.
 #[derive(Clone)]
 pub struct Verified<C> {
-    pub(super) header: Header,
+    pub(super) header: JoseHeader,
     pub(super) claims: C,
 }
 
 impl<C> Verified<C> {
     /// The header.
     #[must_use]
-    pub fn header(&self) -> &Header {
+    pub fn header(&self) -> &JoseHeader {
         &self.header
     }
 

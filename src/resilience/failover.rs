@@ -146,17 +146,14 @@ impl Failover {
         if count == 1 {
             return error;
         }
-        let message = format!("{error} (all {count} members failed)");
-        let told = Error::new(error.kind(), message).with_provider(Arc::clone(&self.label));
-        let told = match error.operation() {
-            Some(operation) => told.with_operation(operation),
-            None => told,
-        };
-        let told = match wait {
+        let member = error.provider().map_or_else(String::new, |label| format!("{label}: "));
+        let message = format!("{member}{} (all {count} members failed)", error.message());
+        let kind = error.kind();
+        let told = error.told_as(kind, message).with_provider(Arc::clone(&self.label));
+        match wait {
             Some(wait) => told.with_retry_after(wait),
             None => told,
-        };
-        told.with_source(error)
+        }
     }
 
     /// Gives what a member wrapped under its own sealing key the name of the first one's.

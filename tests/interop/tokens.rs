@@ -47,12 +47,12 @@ async fn subjects() -> Vec<Subject> {
                 other => &[other.as_str()],
             };
             for alg in names {
-                let keys = ProviderKeys::new(Arc::clone(&vault)).with_algorithm(*algorithm);
+                let keys = ProviderKeys::builder(Arc::clone(&vault)).algorithm(*algorithm);
                 let keys = match *alg {
-                    "Ed25519" => keys.with_ed25519_name(Ed25519Name::Ed25519),
+                    "Ed25519" => keys.ed25519_name(Ed25519Name::Ed25519),
                     _ => keys,
                 };
-                let keys = Arc::new(keys);
+                let keys = Arc::new(keys.build());
                 let signer = Signer::new(Arc::clone(&keys));
                 let claims = claims();
                 let token = signer.sign(&claims).await.unwrap();

@@ -139,8 +139,8 @@ fn asked(
     if provider.capabilities().signing.is_empty() {
         return Ok(None);
     }
-    let keys = ProviderKeys::new(provider).with_algorithm(names.rsa);
-    let keys = keys.with_ed25519_name(names.ed25519);
+    let keys = ProviderKeys::builder(provider).algorithm(names.rsa);
+    let keys = keys.ed25519_name(names.ed25519).build();
     let set = runtime.block_on(keys.jwk_set()).map_err(told)?;
     Ok(Some(set.iter().cloned().collect()))
 }

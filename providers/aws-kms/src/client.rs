@@ -187,11 +187,10 @@ impl Kms {
                 Err(_) => Ok(()),
             };
             let Err(state) = state else { continue };
-            let state =
-                Error::new(state.kind(), state.message().to_owned()).with_source(mapped.clone());
-            return Err(match mapped.request_id() {
-                Some(id) => state.with_request_id(id),
-                None => state,
+            let told = mapped.told_as(state.kind(), state.message().to_owned());
+            return Err(match state.retry_after() {
+                Some(wait) => told.with_retry_after(wait),
+                None => told,
             });
         }
         Err(mapped)

@@ -69,6 +69,7 @@ async fn too_few_is_an_error_that_may_pass() {
     let error = sealer.seal(b"x", &context()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("2 must succeed"), "{error}");
+    assert_eq!((error.provider(), error.request_id()), (Some("c"), Some("request to c")));
     fakes[1].fail(ErrorKind::Unavailable);
     assert_eq!(kind(sealer.seal(b"x", &context()).await), ErrorKind::Unavailable);
 }

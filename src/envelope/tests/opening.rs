@@ -147,7 +147,8 @@ async fn any_recipient_opens_and_failures_fall_through() {
     b.fail(ErrorKind::NotAuthentic);
     let error = opener.open(&sealed, &context()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
-    assert!(error.to_string().contains("c: denied"), "{error}");
+    assert_eq!((error.provider(), error.request_id()), (Some("c"), Some("request to c")));
+    assert!(error.to_string().contains("(and 2 other recipient(s) failed)"), "{error}");
 }
 
 #[tokio::test]

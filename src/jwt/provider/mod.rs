@@ -1,5 +1,6 @@
 //! The signing keys of a provider, kept for a while.
 
+mod builder;
 mod cache;
 mod snapshot;
 
@@ -8,6 +9,7 @@ use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use metrics::Counter;
 
+pub use builder::ProviderKeysBuilder;
 pub(super) use snapshot::Current;
 
 use self::{
@@ -43,7 +45,6 @@ pub struct ProviderKeys<P> {
 /// Names a version of a key, for tokens and sets.
 type Naming = Arc<dyn Fn(&PublicKey) -> String + Send + Sync>;
 
-#[derive(Clone)]
 struct Options {
     ttl: Duration,
     cooldown: Duration,
@@ -64,6 +65,17 @@ impl Default for Options {
     }
 }
 
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("ttl", &self.ttl)
+            .field("cooldown", &self.cooldown)
+            .field("algorithm", &self.algorithm)
+            .field("ed25519", &self.ed25519)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<P> ProviderKeys<P>
 where
     P: Deref + Send + Sync + 'static,
@@ -71,47 +83,23 @@ where
 {
     /// The keys of `provider`, kept for an hour, each named by its thumbprint (RFC 7638).
     pub fn new(provider: P) -> Self {
+        Self::builder(provider).build()
+    }
+
+    /// The keys of `provider`, to say of how they are kept and named.
+    pub fn builder(provider: P) -> ProviderKeysBuilder<P> {
+        ProviderKeysBuilder::new(provider)
+    }
+
+    fn with_options(provider: P, options: Options) -> Self {
         let counter = |result| metrics::counter!("bulla_key_cache_total", "result" => result);
         Self {
             provider: Arc::new(provider),
-            options: Arc::default(),
+            options: Arc::new(options),
             cache: Arc::default(),
             hits: counter("hit"),
             misses: counter("miss"),
         }
-    }
-
-    /// Signs and verifies with this algorithm, where a key has several: RSA keys have six, and one
-    /// key should have one use (RFC 8725, section 3.1).
-    #[must_use]
-    pub fn with_algorithm(self, algorithm: SigningAlgorithm) -> Self {
-        self.change(|options| options.algorithm = Some(algorithm))
-    }
-
-    /// Calls Ed25519 this, in the tokens that are signed with these keys and in the set that is
-    /// published: `EdDSA` by default.
-    #[must_use]
-    pub fn with_ed25519_name(self, name: Ed25519Name) -> Self {
-        self.change(|options| options.ed25519 = name)
-    }
-
-    /// Names versions like this instead of by thumbprint. No two may get the same name.
-    #[must_use]
-    pub fn with_kid(self, name: impl Fn(&PublicKey) -> String + Send + Sync + 'static) -> Self {
-        self.change(|options| options.naming = Some(Arc::new(name)))
-    }
-
-    /// Keeps keys for so long: an hour by default. A version that was disabled goes on verifying
-    /// here until then, unless [`invalidate`](Self::invalidate) is called.
-    #[must_use]
-    pub fn with_ttl(self, ttl: Duration) -> Self {
-        self.change(|options| options.ttl = ttl)
-    }
-
-    /// Asks for keys that are not known at most once in this time: 30 seconds by default.
-    #[must_use]
-    pub fn with_cooldown(self, cooldown: Duration) -> Self {
-        self.change(|options| options.cooldown = cooldown)
     }
 
     /// Forgets the keys: the next call fetches them. An answer that is under way is not kept.
@@ -144,13 +132,6 @@ where
 
     pub(super) fn provider(&self) -> &P::Target {
         &self.provider
-    }
-
-    /// What was fetched under other options is forgotten.
-    fn change(mut self, change: impl FnOnce(&mut Options)) -> Self {
-        change(Arc::make_mut(&mut self.options));
-        self.cache = Arc::default();
-        self
     }
 
     async fn snapshot(&self, wanted: Wanted<'_>) -> Result<Arc<Snapshot>> {
@@ -186,10 +167,6 @@ where
 
 impl<P> fmt::Debug for ProviderKeys<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProviderKeys")
-            .field("ttl", &self.options.ttl)
-            .field("cooldown", &self.options.cooldown)
-            .field("algorithm", &self.options.algorithm)
-            .finish_non_exhaustive()
+        f.debug_struct("ProviderKeys").field("options", &self.options).finish_non_exhaustive()
     }
 }

@@ -326,6 +326,7 @@ async fn keys_belong_to_their_instance() {
 async fn two_versions_of_one_name_are_refused() {
     let fake = Arc::new(Fake::new(1));
     fake.rotate();
-    let keys = ProviderKeys::new(Arc::clone(&fake)).with_kid(|key| key.key.id().to_owned());
+    let keys = ProviderKeys::builder(Arc::clone(&fake)).kid(|key| key.key.id().to_owned());
+    let keys = keys.build();
     assert_eq!(keys.jwk_set().await.unwrap_err().kind(), ErrorKind::InvalidInput);
 }

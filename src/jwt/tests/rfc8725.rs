@@ -90,7 +90,7 @@ fn ensure_keys_have_sufficient_entropy() {
 #[test]
 fn avoid_compression_of_encryption_inputs() {
     let fake = Arc::new(Fake::new(1));
-    let error = Signer::new(keys(&fake)).with_member("zip", "DEF").unwrap_err();
+    let error = Signer::builder(keys(&fake)).member("zip", "DEF").build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     let header = json!({ "alg": "Ed25519", "typ": "JWT", "kid": fake.kid(), "zip": "DEF" });
     let deflated = [0xab, 0x56, 0x2a, 0x4e, 0x2d, 0x2a, 0x4b, 0x2d, 0x02, 0x00];

@@ -20,8 +20,8 @@ fn own_claims() -> Claims {
 async fn a_token_verifies_and_says_what_it_should() {
     let fake = Arc::new(Fake::new(1));
     let keys = keys(&fake);
-    let signer = Signer::new(Arc::clone(&keys)).with_verification();
-    let signer = signer.with_cty("example").with_member("v", 2).unwrap();
+    let signer = Signer::builder(Arc::clone(&keys)).verify_signatures();
+    let signer = signer.cty("example").member("v", 2).build().unwrap();
     let claims = own_claims().with_subject("ada").with_member("role", "admin").unwrap();
     let token = signer.sign(&claims).await.unwrap();
     let verifier = strict().build().unwrap();
@@ -56,22 +56,27 @@ async fn defaults_are_an_hour_and_a_random_id() {
 async fn the_header_is_not_the_callers() {
     let fake = Arc::new(Fake::new(1));
     for name in ["alg", "kid", "typ", "cty", "crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"] {
-        let error = Signer::new(keys(&fake)).with_member(name, "x").unwrap_err();
+        let signer = Signer::builder(keys(&fake)).member(name, "x").member("v", 2);
+        let error = signer.build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name}");
     }
     let header = |token: String| decode_unverified(&token).unwrap().header().clone();
-    let signer = Signer::new(keys(&fake)).without_typ();
+    let keys = keys(&fake);
+    let signer = Signer::builder(Arc::clone(&keys)).no_typ().build().unwrap();
     let token = signer.sign(&own_claims());
     let expected = json!({ "alg": "EdDSA", "kid": fake.kid() });
     assert_eq!(header(token.await.unwrap()), expected);
-    // Changed after it has signed, and after a rotation, the header is another.
-    let signer = signer.with_typ("a").with_cty("b");
+    // After a rotation the header is another, of this signer as of others with the same keys.
     fake.rotate();
-    signer.keys().invalidate();
+    keys.invalidate();
+    let expected = json!({ "alg": "EdDSA", "kid": fake.kid() });
+    assert_eq!(header(signer.sign(&own_claims()).await.unwrap()), expected);
+    let signer = Signer::builder(keys).typ("a").cty("b").build().unwrap();
     let expected = json!({ "alg": "EdDSA", "kid": fake.kid(), "typ": "a", "cty": "b" });
     assert_eq!(header(signer.sign(&own_claims()).await.unwrap()), expected);
-    let named = ProviderKeys::new(Arc::clone(&fake)).with_kid(|key| format!("v{}", key.version));
-    let token = Signer::new(Arc::new(named)).with_typ("at+jwt").sign(&own_claims()).await.unwrap();
+    let named = ProviderKeys::builder(Arc::clone(&fake)).kid(|key| format!("v{}", key.version));
+    let signer = Signer::builder(Arc::new(named.build())).typ("at+jwt").build().unwrap();
+    let token = signer.sign(&own_claims()).await.unwrap();
     assert_eq!(header(token), json!({ "alg": "EdDSA", "kid": "v1", "typ": "at+jwt" }));
 }
 
@@ -79,7 +84,7 @@ async fn the_header_is_not_the_callers() {
 #[tokio::test]
 async fn token_and_key_call_ed25519_the_same() {
     let fake = Arc::new(Fake::new(1));
-    let under = |name| ProviderKeys::new(Arc::clone(&fake)).with_ed25519_name(name);
+    let under = |name| ProviderKeys::builder(Arc::clone(&fake)).ed25519_name(name).build();
     let mut seen = Vec::new();
     for (keys, expected) in [
         (ProviderKeys::new(Arc::clone(&fake)), "EdDSA"),
@@ -135,7 +140,7 @@ async fn claims_that_no_verifier_would_read_are_not_signed() {
 async fn a_wrong_signature_is_not_given_out() {
     let fake = Arc::new(Fake::new(1));
     fake.miscalculates.store(true, Relaxed);
-    let signer = Signer::new(keys(&fake)).with_verification();
+    let signer = Signer::builder(keys(&fake)).verify_signatures().build().unwrap();
     assert_eq!(signer.sign(&own_claims()).await.unwrap_err().kind(), ErrorKind::Internal);
 }
 

@@ -10,7 +10,7 @@ pub use builder::VerifierBuilder;
 
 use super::{
     InvalidToken, Jwk, JwkSet, KeySource, RegisteredClaim, compact::Compact, date::NumericDate,
-    header::Header, registered::Registered, verified::Verified,
+    header::JoseHeader, registered::Registered, verified::Verified,
 };
 use crate::{
     crypto::SigningAlgorithm,
@@ -80,10 +80,10 @@ impl Verifier {
         self.finish(&compact, header, keys)
     }
 
-    fn split<'a>(&self, token: &'a str) -> Result<(Compact<'a>, Header)> {
+    fn split<'a>(&self, token: &'a str) -> Result<(Compact<'a>, JoseHeader)> {
         let split = || {
             let mut compact = Compact::split(token, self.0.max_len)?;
-            let header = Header::parse(std::mem::take(&mut compact.header))?;
+            let header = JoseHeader::parse(std::mem::take(&mut compact.header))?;
             Ok((compact, header))
         };
         split().map_err(InvalidToken::into_error)
@@ -92,7 +92,7 @@ impl Verifier {
     fn finish<C: DeserializeOwned>(
         &self,
         compact: &Compact<'_>,
-        header: Header,
+        header: JoseHeader,
         keys: &JwkSet,
     ) -> Result<Verified<C>> {
         let payload = self.0.authenticate(compact, &header, keys)?;
@@ -135,7 +135,7 @@ impl Rules {
     fn authenticate(
         &self,
         compact: &Compact<'_>,
-        header: &Header,
+        header: &JoseHeader,
         keys: &JwkSet,
     ) -> Result<Vec<u8>> {
         let signature = compact.signature().map_err(InvalidToken::into_error)?;
@@ -160,7 +160,7 @@ impl Rules {
     /// The keys that the header can mean: one, unless the caller allowed tokens without a `kid`.
     fn candidates<'k>(
         &self,
-        header: &Header,
+        header: &JoseHeader,
         keys: &'k JwkSet,
     ) -> Result<Vec<&'k Jwk>, InvalidToken> {
         if let Some(kid) = header.kid() {
@@ -200,7 +200,7 @@ impl Rules {
     /// The claims of a token whose signature was found good.
     fn claims<C: DeserializeOwned>(
         &self,
-        header: &Header,
+        header: &JoseHeader,
         payload: &[u8],
     ) -> Result<C, InvalidToken> {
         if self.typ.as_ref().is_some_and(|expected| !header.has_typ(expected)) {

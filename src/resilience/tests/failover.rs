@@ -109,6 +109,7 @@ async fn when_all_are_down_the_first_reason_is_told() {
     let error = world.both.generate_data_key(&world.context).await.unwrap_err();
     assert_eq!((error.kind(), error.provider()), (ErrorKind::Timeout, Some("both")));
     assert!(error.message().contains("all 2 members failed"), "{error}");
+    assert_eq!(error.request_id(), Some("request to k-east"));
     for _ in 0..3 {
         world.generate().await.unwrap_err();
     }

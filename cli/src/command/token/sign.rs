@@ -29,7 +29,7 @@ pub(super) fn run(args: SignToken, session: &Session) -> Outcome<()> {
     let provider = key.signing_provider(&passphrases, &session.runtime)?;
     let keys = Arc::new(keys(provider, &args));
     // A faulty signature can give the key away, and a second one costs this command nothing.
-    let signer = Signer::new(keys).with_typ(args.typ).with_verification();
+    let signer = Signer::builder(keys).typ(args.typ).verify_signatures().build()?;
     let token = session.runtime.block_on(signer.sign(&claims)).map_err(Failure::from)?;
     stdio::print(&format!("{token}\n"))
 }
@@ -38,15 +38,16 @@ fn keys(provider: Provider, args: &SignToken) -> ProviderKeys<Provider> {
     let is_rsa = provider.capabilities().signing.contains(&DEFAULT_RSA);
     let algorithm = args.alg.map(|alg| alg.algorithm).or(is_rsa.then_some(DEFAULT_RSA));
     let ed25519 = args.alg.and_then(|alg| alg.ed25519).unwrap_or_default();
-    let keys = ProviderKeys::new(provider).with_ed25519_name(ed25519);
+    let keys = ProviderKeys::builder(provider).ed25519_name(ed25519);
     let keys = match algorithm {
-        Some(algorithm) => keys.with_algorithm(algorithm),
+        Some(algorithm) => keys.algorithm(algorithm),
         None => keys,
     };
-    match args.kid.clone() {
-        Some(kid) => keys.with_kid(move |key| name(key, &kid)),
+    let keys = match args.kid.clone() {
+        Some(kid) => keys.kid(move |key| name(key, &kid)),
         None => keys,
-    }
+    };
+    keys.build()
 }
 
 /// Only the version that signs has the name: no two may have the same.

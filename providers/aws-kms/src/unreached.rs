@@ -94,16 +94,7 @@ fn left_out(error: Error) -> Error {
         return error;
     }
     let message = format!("this region is left out: {}", error.message());
-    let told = Error::new(ErrorKind::Unavailable, message);
-    let told = match error.provider() {
-        Some(provider) => told.with_provider(provider),
-        None => told,
-    };
-    let told = match error.request_id() {
-        Some(id) => told.with_request_id(id),
-        None => told,
-    };
-    told.with_source(error)
+    error.told_as(ErrorKind::Unavailable, message)
 }
 
 #[async_trait]

@@ -1,10 +1,13 @@
 //! Signing tokens.
 
+mod builder;
+
 use std::{fmt, future::Future, ops::Deref, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use serde::Serialize;
 
+pub use self::builder::SignerBuilder;
 use super::{
     ProviderKeys,
     form::{Form, payload},
@@ -44,45 +47,15 @@ where
         Self { keys, form: Form::default(), header: ArcSwapOption::empty() }
     }
 
+    /// The same, to say of what its tokens look like.
+    pub fn builder(keys: Arc<ProviderKeys<P>>) -> SignerBuilder<P> {
+        SignerBuilder::new(keys)
+    }
+
     /// The keys that it signs with, for publishing, or for verifying its tokens.
     #[must_use]
     pub fn keys(&self) -> &Arc<ProviderKeys<P>> {
         &self.keys
-    }
-
-    /// Writes this `typ`, such as `at+jwt` (RFC 9068).
-    #[must_use]
-    pub fn with_typ(self, typ: impl Into<String>) -> Self {
-        self.change(|form| form.typ = Some(typ.into()))
-    }
-
-    /// Writes no `typ`.
-    #[must_use]
-    pub fn without_typ(self) -> Self {
-        self.change(|form| form.typ = None)
-    }
-
-    /// Writes this `cty`.
-    #[must_use]
-    pub fn with_cty(self, cty: impl Into<String>) -> Self {
-        self.change(|form| form.cty = Some(cty.into()))
-    }
-
-    /// Writes a header parameter that RFC 7515 does not know.
-    ///
-    /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a parameter that says how the token is
-    /// verified, and for a value that has no JSON form.
-    pub fn with_member(mut self, name: impl Into<String>, value: impl Serialize) -> Result<Self> {
-        self.form.add(name.into(), value)?;
-        Ok(self.change(|_| {}))
-    }
-
-    /// Verifies each signature before a token is given out, against a provider that returns a wrong
-    /// one: a fault during an RSA-CRT or Ed25519 signature can give the key away.
-    #[must_use]
-    pub fn with_verification(self) -> Self {
-        self.change(|form| form.verify = true)
     }
 
     /// Signs claims: anything that serialises to a JSON object, such as
@@ -113,12 +86,6 @@ where
                 result => result,
             }
         }
-    }
-
-    fn change(mut self, change: impl FnOnce(&mut Form)) -> Self {
-        change(&mut self.form);
-        self.header.store(None);
-        self
     }
 
     async fn sign_as(&self, current: &Current, payload: &[u8]) -> Result<String> {

@@ -307,13 +307,8 @@ fn explain(error: Error, key: &str) -> Error {
         ErrorKind::NotFound => "; check id, alias, region and account",
         _ => return error,
     };
-    let message = format!("{}{more}", error.message());
-    let told = Error::new(error.kind(), message);
-    let told = match error.request_id() {
-        Some(id) => told.with_request_id(id),
-        None => told,
-    };
-    told.with_source(error)
+    let (kind, message) = (error.kind(), format!("{}{more}", error.message()));
+    error.told_as(kind, message)
 }
 
 /// Takes a key up in its role. A key that is there already, under whatever name, is the same one.
