@@ -40,7 +40,7 @@ pub struct SealedBatch {
     /// One result for each item, in their order.
     pub items: Vec<Result<Vec<u8>>>,
     /// The recipients that all of them lack: none, unless the write policy is
-    /// [`WritePolicy::AtLeast`](crate::WritePolicy::AtLeast).
+    /// [`WritePolicy::AtLeast`](crate::envelope::WritePolicy::AtLeast).
     pub missing: Vec<MissingRecipient>,
 }
 

@@ -66,7 +66,7 @@ where
     /// Reads the preamble from an asynchronous reader of sealed bytes, and wraps the rest into a
     /// reader of plaintext. One `unwrap_data_key`.
     ///
-    /// For a blocking reader: [`read_preamble`], [`begin`](Self::begin),
+    /// For a blocking reader: [`read_preamble`](crate::stream::read_preamble), [`begin`](Self::begin),
     /// [`DecryptReader::new`].
     ///
     /// # Errors

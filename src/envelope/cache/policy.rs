@@ -23,8 +23,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// It is measured on the machine's monotonic clock, which on Linux stands still while the machine
 /// sleeps.
 ///
-/// [`SealerBuilder::cache`]: crate::SealerBuilder::cache
-/// [`OpenerBuilder::cache`]: super::OpenerBuilder::cache
+/// [`SealerBuilder::cache`]: crate::envelope::SealerBuilder::cache
+/// [`OpenerBuilder::cache`]: crate::envelope::OpenerBuilder::cache
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachePolicy {
     pub(super) max_age: Duration,
