@@ -36,5 +36,6 @@ pub(crate) use {
     verifying::Verifying,
 };
 
-#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rustcrypto")))]
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 mod tests;

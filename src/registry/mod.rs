@@ -7,5 +7,6 @@ pub(crate) mod named;
 pub(crate) use self::named::{Registry, SharedProvider};
 pub use self::{builder::RegistryBuilder, connect::Connect};
 
-#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rustcrypto")))]
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 mod tests;

@@ -11,5 +11,6 @@ pub use verify::verify;
 
 pub(crate) use self::{input::SigningInput, public_key::PublicKey, signature::Signature};
 
-#[cfg(all(test, feature = "aws-lc-rs"))]
+#[cfg(test)]
+#[cfg(feature = "aws-lc-rs")]
 mod tests;
