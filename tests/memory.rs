@@ -19,11 +19,13 @@ use bulla::{
     format::Suite,
     stream::{DecryptReader, EncryptReader, EncryptWriter, Parallel},
 };
-use bulla_conformance::Memory;
-use counting::in_use;
+use bulla_conformance::{
+    Memory,
+    alloc_counter::{self, AllocCounter, in_use},
+};
 
-#[path = "../providers/local/tests/counting/mod.rs"]
-mod counting;
+#[global_allocator]
+static ALLOCATOR: AllocCounter = alloc_counter::COUNTER;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;

@@ -2,7 +2,6 @@
 //! on this machine.
 
 #![allow(
-    dead_code,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
@@ -10,30 +9,33 @@
     reason = "helpers of tests are tests too"
 )]
 
-#[path = "../providers/aws-kms/tests/world/mod.rs"]
-mod world;
-
 use std::{sync::Arc, time::Duration};
 
 use bulla::{
     Context, CryptoProvider, ErrorKind, Opener, Sealer,
     envelope::{Rewrap, WritePolicy},
-    resilience::Resilient,
+    resilience::{Policy, Resilient},
 };
+use bulla_aws_kms::AwsKms;
 use bulla_local::{KeyType, Local, Protection, Store};
-use bulla_testworld::{Counter, Ministack, Python};
-use world::{builder, quick};
+use bulla_testworld::{
+    Counter, Ministack, Python,
+    kms::{self, REGION},
+};
 
 #[tokio::test]
 async fn two_recipients_outlast_one_cloud() {
     let Some(python) = Python::for_aws() else { return };
     let server = Ministack::start(&python, false);
     let counter = Counter::start(server.port());
-    let key = world::symmetric(&server.url()).await;
-    let provider = builder(&counter.url()).sealing_key(&key).build().await.unwrap();
+    let key = kms::symmetric(&server.url()).await;
+    let config = kms::config(&counter.url(), REGION, "test", "test");
+    let provider = AwsKms::builder().kms_config(config).sealing_key(&key).build().await.unwrap();
     let deadline = Duration::from_secs(2);
-    let policy = quick()
+    let policy = Policy::builder()
+        .attempt_timeout(Duration::from_millis(500))
         .deadline(deadline)
+        .backoff(Duration::from_millis(1), Duration::from_millis(10))
         .max_attempts(2)
         .breaker_threshold(2)
         .cool_down(Duration::from_millis(300));

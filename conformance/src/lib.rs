@@ -21,12 +21,15 @@
 //! * [`Env::skip`] for every case that your server can't judge, with the reason. Where no single
 //!   server is honest about everything, run the suite against several and let
 //!   [`unjudged`] show that together they leave nothing out;
-//! * [`Env::allocated`], if your test binary counts allocations, for the case `hostile_lengths`.
+//! * [`Env::allocated`], if your test binary counts allocations, for the case `hostile_lengths`; the
+//!   feature `alloc-counter` has an allocator that does.
 //!
 //! Cases that damage bodies run behind one unwrapped data key, so that a live server is called some
 //! hundreds of times and not a hundred thousand. [`CASES`] lists them all; [`faulty`] holds
 //! subjects that are wrong on purpose, on which every case fails at least once.
 
+#[cfg(feature = "alloc-counter")]
+pub mod alloc_counter;
 mod case;
 mod cases;
 mod damage;

@@ -12,17 +12,19 @@ use std::collections::BTreeSet;
 
 use bulla_conformance::{
     CASES,
+    alloc_counter::{self, AllocCounter},
     faulty::{FAULTS, env},
     run,
 };
 
-mod counting;
+#[global_allocator]
+static ALLOCATOR: AllocCounter = alloc_counter::COUNTER;
 
 #[tokio::test]
 async fn every_case_fails_once_and_every_fault_is_found() {
     let mut found = BTreeSet::new();
     for fault in FAULTS {
-        let report = run(&env(Some(*fault)).allocated(counting::allocated)).await;
+        let report = run(&env(Some(*fault)).allocated(alloc_counter::allocated)).await;
         let failed: Vec<_> = report.failed().collect();
         println!("{fault:?}: {}", failed.join(", "));
         assert!(!failed.is_empty(), "{fault:?} passes the suite");

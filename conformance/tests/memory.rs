@@ -11,20 +11,25 @@
 
 use std::sync::Arc;
 
-use bulla_conformance::{CASES, Env, Memory, faulty, run, unjudged};
+use bulla_conformance::{
+    CASES, Env, Memory,
+    alloc_counter::{self, AllocCounter},
+    faulty, run, unjudged,
+};
 
-mod counting;
+#[global_allocator]
+static ALLOCATOR: AllocCounter = alloc_counter::COUNTER;
 
 #[tokio::test]
 async fn the_reference_passes_everything() {
     let env = Env::new(Arc::new(Memory::new("one")), Arc::new(Memory::new("two")));
-    let report = run(&env.allocated(counting::allocated)).await;
+    let report = run(&env.allocated(alloc_counter::allocated)).await;
     report.assert_passed();
     assert_eq!(report.passed().count(), CASES.len());
     assert!(unjudged(&[report]).is_empty());
 
     // So does the faulty one when it has no fault: what fails there is the fault's doing.
-    run(&faulty::env(None).allocated(counting::allocated)).await.assert_passed();
+    run(&faulty::env(None).allocated(alloc_counter::allocated)).await.assert_passed();
 
     // A case that was skipped everywhere is named.
     let two = Env::new(Arc::new(Memory::new("one")), Arc::new(Memory::new("two")));

@@ -18,6 +18,8 @@
 
 mod aws;
 mod counter;
+#[cfg(feature = "aws-kms")]
+pub mod kms;
 mod python;
 mod server;
 

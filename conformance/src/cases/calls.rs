@@ -41,6 +41,23 @@ pub(super) async fn capabilities(env: &Env) -> Outcome {
     Ok(())
 }
 
+/// Whoever seals to two providers, or rewraps, asks this of each: who says no of its own key ends up
+/// twice in a header, and who says yes of another's has that one's record replaced.
+pub(super) async fn sealing_key(env: &Env) -> Outcome {
+    let (provider, other) = (env.subject.provider(), env.other.provider());
+    let no_key = || Failure("no sealing key".to_owned());
+    let name = provider.sealing_key().ok_or_else(no_key)?;
+    check!(provider.is_sealing_key(name), "its own sealing key {name} is not its sealing key");
+    let of_other = other.sealing_key().ok_or_else(no_key)?;
+    let unknown = KeyName::new(name.scheme().to_owned(), "no-such-key")?;
+    let elsewhere = KeyName::new("elsewhere", name.id().to_owned())?;
+    for not_its_own in [of_other, &unknown, &elsewhere] {
+        let taken = provider.is_sealing_key(not_its_own);
+        check!(!taken, "{not_its_own} is taken for its sealing key {name}");
+    }
+    Ok(())
+}
+
 pub(super) async fn error_kinds(env: &Env) -> Outcome {
     let provider = env.subject.provider();
     let context = EncryptionContext::new();

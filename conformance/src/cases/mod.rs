@@ -49,6 +49,7 @@ cases! {
     direct::data_key_as_payload => "a wrapped data key does not decrypt as a payload",
     direct::payload_as_data_key => "a payload does not unwrap as a data key, whatever its length",
     calls::capabilities => "capabilities are what the provider does",
+    calls::sealing_key => "the sealing key is known by its name, and no other key by any",
     calls::error_kinds => "what fails says why, in the right kind",
     calls::describes_itself => "health, and a description of the sealing key",
     calls::signatures => "signatures, where they are offered, have the algorithm's length and pin the version",

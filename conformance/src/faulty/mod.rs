@@ -21,6 +21,10 @@ pub enum Fault {
     IgnoresContext,
     /// The provider unwraps whatever key a record names.
     TakesAnyKey,
+    /// The provider takes every key for its sealing key.
+    ClaimsEveryKey,
+    /// The provider does not know its own sealing key.
+    DisownsItsKey,
     /// The provider generates the same data key every time.
     RepeatsDataKeys,
     /// The provider decrypts wrapped data keys and unwraps payloads.
@@ -53,6 +57,8 @@ pub enum Fault {
 pub const FAULTS: &[Fault] = &[
     Fault::IgnoresContext,
     Fault::TakesAnyKey,
+    Fault::ClaimsEveryKey,
+    Fault::DisownsItsKey,
     Fault::RepeatsDataKeys,
     Fault::ConfusesUses,
     Fault::MisnamesErrors,

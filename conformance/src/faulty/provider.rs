@@ -176,7 +176,11 @@ impl CryptoProvider for Faulty {
     }
 
     fn is_sealing_key(&self, key: &KeyName) -> bool {
-        self.memory.is_sealing_key(key)
+        match self.fault {
+            Some(Fault::ClaimsEveryKey) => true,
+            Some(Fault::DisownsItsKey) => false,
+            _ => self.memory.is_sealing_key(key),
+        }
     }
 
     fn is_current(&self, wrapped: &Wrapped) -> bool {

@@ -13,7 +13,7 @@ use aws_sdk_kms::{
 };
 use bulla::{Error, ErrorKind};
 
-use crate::transmit::PlainHttp;
+use crate::plain_http::PlainHttp;
 
 /// What was asked of KMS, for the message.
 #[derive(Clone, Copy, Debug)]

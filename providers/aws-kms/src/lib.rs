@@ -3,23 +3,27 @@
 
 mod arn;
 mod bound;
-mod builder;
+mod capabilities;
 mod client;
+mod connecting;
+mod endpoint;
 mod error;
 mod keys;
-mod late;
 mod metadata;
+mod plain_http;
 mod provider;
 mod regions;
+mod roles;
 mod scheme;
 mod seal;
+mod settings;
 mod sign;
 mod signature;
-mod transmit;
+mod unreached;
 
-pub use builder::AwsKmsBuilder;
 pub use provider::AwsKms;
 pub use scheme::AwsKmsScheme;
+pub use settings::AwsKmsBuilder;
 
 /// An IAM policy with the least permissions: to seal and open with one key and to sign with
 /// another. Put your own ARNs in. A test attaches this very text to a principal.

@@ -1,4 +1,4 @@
-//! The last look at a request before it goes out.
+//! No plain HTTP to other machines: the last look at a request before it goes out.
 
 use std::{fmt, sync::OnceLock};
 
@@ -9,17 +9,29 @@ use aws_sdk_kms::{
     error::BoxError,
 };
 
-use crate::builder::check_endpoint;
+use crate::endpoint::Endpoint;
 
 /// Refuses plain HTTP to other machines, wherever the endpoint came from: environment, profile, a
 /// configuration that was handed in.
-#[derive(Debug, Default)]
-pub(crate) struct Transmit {
-    /// An address that was looked at and found good: a client has one.
+#[derive(Debug)]
+pub(crate) struct NoPlainHttp {
+    /// The address that was judged good: a client has one.
     good: OnceLock<String>,
 }
 
-impl Intercept for Transmit {
+impl NoPlainHttp {
+    /// An endpoint that was given was judged when it was parsed, and is not judged again.
+    pub(crate) fn but_for(judged: Option<&Endpoint>) -> Self {
+        let good = OnceLock::new();
+        if let Some(endpoint) = judged {
+            // KMS's requests have no path of their own.
+            good.get_or_init(|| format!("{}/", endpoint.as_str()));
+        }
+        Self { good }
+    }
+}
+
+impl Intercept for NoPlainHttp {
     fn name(&self) -> &'static str {
         "bulla"
     }
@@ -34,7 +46,7 @@ impl Intercept for Transmit {
         if uri.starts_with("https://") || self.good.get().is_some_and(|good| good == uri) {
             return Ok(());
         }
-        check_endpoint(uri).map_err(|_| PlainHttp)?;
+        Endpoint::parse(uri).map_err(|_| PlainHttp)?;
         self.good.get_or_init(|| uri.to_owned());
         Ok(())
     }

@@ -16,13 +16,13 @@ use bulla::{
     provider::{Availability, Capabilities, Health, KeyInfo, UnwrapPolicy},
 };
 
-use crate::{bound::Bound, builder::AwsKmsBuilder, client::Kms, keys::Keys, metadata::Pair};
+use crate::{bound::Bound, capabilities, client::Kms, keys::Keys};
 
 /// Keys in AWS KMS.
 ///
-/// It makes one request a call and does not retry: put a
-/// [`Resilient`](bulla::resilience::Resilient) around it for timeouts, retries and a circuit
-/// breaker.
+/// A data key, a payload or a signature takes one request; what looks at keys takes one or two for each
+/// (see the [crate's](crate#limits-quotas-cost) documentation). It does not retry: put a
+/// [`Resilient`](bulla::resilience::Resilient) around it for timeouts, retries and a circuit breaker.
 pub struct AwsKms {
     pub(crate) label: Arc<str>,
     pub(crate) capabilities: Capabilities,
@@ -32,18 +32,11 @@ pub struct AwsKms {
 }
 
 impl AwsKms {
-    /// A provider by the SDK's own configuration: environment, profile files, roles.
-    pub fn builder() -> AwsKmsBuilder {
-        AwsKmsBuilder::new()
-    }
-
     /// What keys of AWS KMS can do, all kinds taken together. What the keys of one provider can do
     /// is in its [`capabilities`](CryptoProvider::capabilities).
     #[must_use]
     pub fn capabilities_of_all_keys() -> Capabilities {
-        let mut capabilities = crate::seal::capabilities();
-        capabilities.signing = Pair::ALL.iter().flat_map(|p| p.algorithms()).copied().collect();
-        capabilities
+        capabilities::of_all_keys()
     }
 
     pub(crate) fn new(label: Arc<str>, capabilities: Capabilities, keys: Keys, kms: Kms) -> Self {

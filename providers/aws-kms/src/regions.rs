@@ -13,10 +13,8 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    arn::KeyArn,
-    builder::{AwsKmsBuilder, Prepared},
-    late::Late,
-    provider::AwsKms,
+    arn::KeyArn, connecting::Prepared, provider::AwsKms, roles::Role, settings::AwsKmsBuilder,
+    unreached::Unreached,
 };
 
 /// How much longer the other regions have once one has answered.
@@ -61,14 +59,14 @@ impl AwsKms {
         for builder in regions {
             prepared.push(Region::new(builder, label).await?);
         }
-        let opened = ask_all(&prepared, &policy).await;
+        let connected = ask_all(&prepared, &policy).await;
         let sibling = prepared.iter().find_map(|region| {
-            let keys = region.opened.get()?;
+            let keys = region.connected.get()?;
             Some((region.prepared.wanted.clone(), Arc::clone(keys)))
         });
         let mut members: Vec<SharedProvider> = Vec::new();
-        for (region, opened) in prepared.into_iter().zip(opened) {
-            members.push(Arc::new(match opened {
+        for (region, connected) in prepared.into_iter().zip(connected) {
+            members.push(Arc::new(match connected {
                 Ok(resilient) => resilient,
                 Err(error) if error.is_retryable() => {
                     let replicas = sibling
@@ -77,8 +75,8 @@ impl AwsKms {
                     let Some(expected) = replicas else { return Err(error) };
                     let (provider, kind) = (&*region.prepared.label, error.kind().as_str());
                     tracing::warn!(provider, error = kind, "region not reached; it is asked later");
-                    let late = Late::new(region.prepared, expected, error);
-                    Resilient::new(Arc::new(late), policy.clone())
+                    let unreached = Unreached::new(region.prepared, expected, error);
+                    Resilient::new(Arc::new(unreached), policy.clone())
                 }
                 Err(error) => return Err(error),
             }));
@@ -90,7 +88,7 @@ impl AwsKms {
 struct Region {
     prepared: Prepared,
     /// The provider, if its keys were described.
-    opened: OnceLock<Arc<AwsKms>>,
+    connected: OnceLock<Arc<AwsKms>>,
 }
 
 impl Region {
@@ -99,14 +97,14 @@ impl Region {
         if &*prepared.label == label {
             prepared.label = format!("{label}/{}", prepared.region).into();
         }
-        Ok(Self { prepared, opened: OnceLock::new() })
+        Ok(Self { prepared, connected: OnceLock::new() })
     }
 
-    async fn open(&self, policy: &Policy) -> Result<Resilient> {
+    async fn connect(&self, policy: &Policy) -> Result<Resilient> {
         let label = Arc::clone(&self.prepared.label);
         Resilient::connect(label, policy.clone(), || async {
-            let opened = Arc::new(self.prepared.ask().await?);
-            Ok(Arc::clone(self.opened.get_or_init(|| opened)) as SharedProvider)
+            let connected = Arc::new(self.prepared.connect().await?);
+            Ok(Arc::clone(self.connected.get_or_init(|| connected)) as SharedProvider)
         })
         .await
     }
@@ -119,11 +117,11 @@ async fn ask_all(regions: &[Region], policy: &Policy) -> Vec<Result<Resilient>> 
         let error = Error::new(ErrorKind::Timeout, message);
         error.with_provider(region.prepared.label.as_ref()).with_operation(Operation::Build)
     };
-    let mut opened: Vec<_> = regions.iter().map(|region| Err(late(region))).collect();
-    let asking = opened.iter_mut().zip(regions);
+    let mut connected: Vec<_> = regions.iter().map(|region| Err(late(region))).collect();
+    let asking = connected.iter_mut().zip(regions);
     let mut asking: FuturesUnordered<_> = asking
         .map(|(place, region)| async {
-            *place = region.open(policy).await;
+            *place = region.connect(policy).await;
             place.is_ok()
         })
         .collect();
@@ -140,17 +138,13 @@ async fn ask_all(regions: &[Region], policy: &Policy) -> Vec<Result<Resilient>> 
         }
     }
     drop(asking);
-    opened
+    connected
 }
 
 impl Prepared {
     /// What this region has if it has replicas of a sibling's keys, and if they are given here as
     /// they are there.
-    fn replicas_of(
-        &self,
-        wanted: &[(String, crate::builder::Role)],
-        sibling: &AwsKms,
-    ) -> Option<AwsKms> {
+    fn replicas_of(&self, wanted: &[(String, Role)], sibling: &AwsKms) -> Option<AwsKms> {
         let alike = self.wanted.len() == wanted.len()
             && self.wanted.iter().zip(wanted).all(|(a, b)| a.1 == b.1 && is_same(&a.0, &b.0));
         let replicas = sibling.keys.replicas(&self.region).filter(|_| alike)?;

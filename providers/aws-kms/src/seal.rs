@@ -3,37 +3,23 @@
 use async_trait::async_trait;
 use bulla::{
     DataKey, DataKeys, Encrypt, EncryptionContext, Error, ErrorKind, Operation, Plaintext, Result,
-    Wrapped,
-    key::WrapAlgorithm,
-    provider::{Capabilities, ContextBinding, KeyUse},
+    Wrapped, key::WrapAlgorithm, provider::KeyUse,
 };
 use zeroize::Zeroizing;
 
-use crate::{arn::KeyArn, bound::Bound, client::Kms, provider::AwsKms};
-
-/// The most bytes that Encrypt takes.
-const MAX_DIRECT_LEN: usize = 4096;
+use crate::{
+    arn::KeyArn,
+    bound::Bound,
+    capabilities::{MAX_DIRECT_LEN, MAX_WRAPPED_LEN},
+    client::Kms,
+    provider::AwsKms,
+};
 
 /// The most bytes that Decrypt takes.
 const MAX_CIPHERTEXT_LEN: usize = 6144;
 
-/// A wrapped data key has 167 bytes in the example of the AWS CLI and 184 typically. KMS documents
-/// no other limit than [`MAX_CIPHERTEXT_LEN`]; this one leaves room for keys in external key stores,
-/// whose ciphertext has another one inside.
-const MAX_WRAPPED_LEN: usize = 512;
-
 // KMS takes a context of 8,192 bytes: the core's limit and the library's own pair are within.
 const _: () = assert!(EncryptionContext::MAX_ENCODED_LEN + "bulla1:data-key".len() <= 8192);
-
-pub(crate) fn capabilities() -> Capabilities {
-    let mut capabilities = Capabilities::none();
-    capabilities.direct = ContextBinding::Bound;
-    capabilities.max_direct_len = MAX_DIRECT_LEN;
-    capabilities.data_keys = ContextBinding::Bound;
-    capabilities.max_wrapped_len = MAX_WRAPPED_LEN;
-    capabilities.wrap_authenticates = true;
-    capabilities
-}
 
 impl AwsKms {
     /// By KMS's ReEncrypt: the plaintext does not leave it.

@@ -12,7 +12,7 @@ use bulla::{
     provider::{Availability, Capabilities, Health, KeyInfo, UnwrapPolicy},
 };
 
-use crate::{builder::Prepared, provider::AwsKms};
+use crate::{connecting::Prepared, provider::AwsKms};
 
 /// How long the region is left alone after it was asked in vain.
 const COOLDOWN: Duration = Duration::from_secs(5);
@@ -20,32 +20,32 @@ const COOLDOWN: Duration = Duration::from_secs(5);
 /// Asks for the keys when it is called, one call at a time, and does nothing with keys that it was
 /// not told of: until they are described, every call is `Unavailable`.
 #[derive(Debug)]
-pub(crate) struct Late {
+pub(crate) struct Unreached {
     prepared: Prepared,
     /// Replicas of what another region has. For names and capabilities; it makes no call.
     expected: AwsKms,
-    opened: OnceLock<AwsKms>,
+    connected: OnceLock<AwsKms>,
     asking: tokio::sync::Mutex<()>,
     /// When it was asked last, and what came of it.
     failed: Mutex<(Instant, Error)>,
 }
 
-impl Late {
+impl Unreached {
     pub(crate) fn new(prepared: Prepared, expected: AwsKms, error: Error) -> Self {
         Self {
             prepared,
             expected,
-            opened: OnceLock::new(),
+            connected: OnceLock::new(),
             asking: tokio::sync::Mutex::default(),
             failed: Mutex::new((Instant::now(), error)),
         }
     }
 
-    async fn get(&self) -> Result<&AwsKms> {
+    async fn connected(&self) -> Result<&AwsKms> {
         // Closed while it was being asked, it stays closed.
         self.expected.kms()?;
-        if let Some(opened) = self.opened.get() {
-            return Ok(opened);
+        if let Some(connected) = self.connected.get() {
+            return Ok(connected);
         }
         if let Some(error) = self.cooling() {
             return Err(error);
@@ -53,10 +53,10 @@ impl Late {
         let Ok(_asking) = self.asking.try_lock() else { return Err(self.last().1) };
         // A call that is dropped half-way has asked too.
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).0 = Instant::now();
-        match self.prepared.ask().await.and_then(|opened| self.check(opened)) {
-            Ok(opened) => {
+        match self.prepared.connect().await.and_then(|connected| self.check(connected)) {
+            Ok(connected) => {
                 self.expected.kms()?;
-                Ok(self.opened.get_or_init(|| opened))
+                Ok(self.connected.get_or_init(|| connected))
             }
             Err(error) => {
                 let error = left_out(error);
@@ -77,11 +77,11 @@ impl Late {
     }
 
     /// Whether the keys are those that everybody was told of.
-    fn check(&self, opened: AwsKms) -> Result<AwsKms> {
-        let same = opened.capabilities == self.expected.capabilities
-            && opened.keys.has_names_of(&self.expected.keys);
+    fn check(&self, connected: AwsKms) -> Result<AwsKms> {
+        let same = connected.capabilities == self.expected.capabilities
+            && connected.keys.has_names_of(&self.expected.keys);
         if same {
-            return Ok(opened);
+            return Ok(connected);
         }
         let message = "its keys are not the replicas of those in the other region";
         Err(Error::new(ErrorKind::Unsupported, message).with_provider(self.prepared.label.as_ref()))
@@ -98,13 +98,13 @@ fn left_out(error: Error) -> Error {
 }
 
 #[async_trait]
-impl Encrypt for Late {
+impl Encrypt for Unreached {
     async fn encrypt(&self, plaintext: &[u8], context: &EncryptionContext) -> Result<Wrapped> {
-        self.get().await?.encrypt(plaintext, context).await
+        self.connected().await?.encrypt(plaintext, context).await
     }
 
     async fn decrypt(&self, sealed: &Wrapped, context: &EncryptionContext) -> Result<Plaintext> {
-        self.get().await?.decrypt(sealed, context).await
+        self.connected().await?.decrypt(sealed, context).await
     }
 
     async fn reencrypt(
@@ -113,18 +113,18 @@ impl Encrypt for Late {
         from: &EncryptionContext,
         to: &EncryptionContext,
     ) -> Result<Wrapped> {
-        self.get().await?.reencrypt(sealed, from, to).await
+        self.connected().await?.reencrypt(sealed, from, to).await
     }
 }
 
 #[async_trait]
-impl DataKeys for Late {
+impl DataKeys for Unreached {
     async fn generate_data_key(&self, context: &EncryptionContext) -> Result<(DataKey, Wrapped)> {
-        self.get().await?.generate_data_key(context).await
+        self.connected().await?.generate_data_key(context).await
     }
 
     async fn wrap_data_key(&self, key: &DataKey, context: &EncryptionContext) -> Result<Wrapped> {
-        self.get().await?.wrap_data_key(key, context).await
+        self.connected().await?.wrap_data_key(key, context).await
     }
 
     async fn unwrap_data_key(
@@ -132,23 +132,23 @@ impl DataKeys for Late {
         wrapped: &Wrapped,
         context: &EncryptionContext,
     ) -> Result<DataKey> {
-        self.get().await?.unwrap_data_key(wrapped, context).await
+        self.connected().await?.unwrap_data_key(wrapped, context).await
     }
 }
 
 #[async_trait]
-impl Sign for Late {
+impl Sign for Unreached {
     async fn public_keys(&self) -> Result<Vec<PublicKey>> {
-        self.get().await?.public_keys().await
+        self.connected().await?.public_keys().await
     }
 
     async fn sign(&self, key: &PublicKey, input: &SigningInput<'_>) -> Result<Signature> {
-        self.get().await?.sign(key, input).await
+        self.connected().await?.sign(key, input).await
     }
 }
 
 #[async_trait]
-impl CryptoProvider for Late {
+impl CryptoProvider for Unreached {
     fn label(&self) -> &str {
         &self.prepared.label
     }
@@ -174,16 +174,16 @@ impl CryptoProvider for Late {
     }
 
     fn availability(&self) -> Availability {
-        match self.opened.get() {
-            Some(opened) => opened.availability(),
+        match self.connected.get() {
+            Some(connected) => connected.availability(),
             None if self.cooling().is_some() => Availability::Unavailable,
             None => self.expected.availability().max(Availability::Degraded),
         }
     }
 
     async fn describe_keys(&self) -> Vec<(KeyName, Result<KeyInfo>)> {
-        match self.get().await {
-            Ok(opened) => opened.describe_keys().await,
+        match self.connected().await {
+            Ok(connected) => connected.describe_keys().await,
             Err(error) => {
                 let names = self.expected.keys.all.iter().map(|bound| bound.name.clone());
                 names.map(|name| (name, Err(error.clone()))).collect()
@@ -192,13 +192,13 @@ impl CryptoProvider for Late {
     }
 
     async fn health(&self) -> Result<Health> {
-        self.get().await?.health().await
+        self.connected().await?.health().await
     }
 
     async fn close(&self) -> Result<()> {
         self.expected.close().await?;
-        match self.opened.get() {
-            Some(opened) => opened.close().await,
+        match self.connected.get() {
+            Some(connected) => connected.close().await,
             None => Ok(()),
         }
     }

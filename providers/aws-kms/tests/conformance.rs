@@ -10,16 +10,21 @@
     reason = "helpers of tests are tests too"
 )]
 
-#[path = "../../local/tests/counting/mod.rs"]
-mod counting;
 mod paper;
 mod world;
 
 use std::sync::Arc;
 
 use bulla::CryptoProvider;
-use bulla_conformance::{CASES, Env, Report, run, unjudged};
+use bulla_conformance::{
+    CASES, Env, Report,
+    alloc_counter::{self, AllocCounter},
+    run, unjudged,
+};
 use bulla_testworld::{Ministack, Moto, Python};
+
+#[global_allocator]
+static ALLOCATOR: AllocCounter = alloc_counter::COUNTER;
 
 /// What neither emulator is honest about.
 const NEITHER: [&str; 2] = ["wrong_key", "direct_flips"];
@@ -29,7 +34,7 @@ async fn report(
     two: Arc<dyn CryptoProvider>,
     skipped: &[(&'static str, &'static str)],
 ) -> Report {
-    let env = Env::new(one, two).allocated(counting::allocated);
+    let env = Env::new(one, two).allocated(alloc_counter::allocated);
     let env = skipped.iter().fold(env, |env, (name, why)| env.skip(name, why));
     let report = run(&env).await;
     eprintln!("{report}");

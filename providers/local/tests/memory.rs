@@ -13,10 +13,11 @@ use std::{
 };
 
 use bulla::{DataKeys, EncryptionContext, ErrorKind, Wrapped};
+use bulla_conformance::alloc_counter::{self, AllocCounter, allocated, in_use};
 use bulla_local::{KeyType, Local, Passphrase, Protection, Store};
-use counting::{allocated, in_use};
 
-mod counting;
+#[global_allocator]
+static ALLOCATOR: AllocCounter = alloc_counter::COUNTER;
 
 /// The working memory of one Argon2id.
 const ONE: usize = 64 << 20;

@@ -28,6 +28,11 @@ pub(crate) const ONE: &str =
     "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 pub(crate) const TWO: &str =
     "arn:aws:kms:eu-west-1:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321";
+/// One multi-Region key in two regions.
+pub(crate) const WEST: &str =
+    "arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab";
+pub(crate) const EAST: &str =
+    "arn:aws:kms:us-east-2:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab";
 pub(crate) const REQUEST_ID: &str = "d7b4a1f3-6e2c-4b8e-9a57-0c1d2e3f4a5b";
 
 pub(crate) type Answer = http::Response<String>;
@@ -83,23 +88,23 @@ pub(crate) fn described(arn: &str, state: &str, spec: &str, usage: &str) -> Valu
         "Arn": arn,
         "CreationDate": 1_499_988_169.234,
         "Enabled": state == "Enabled",
-        "KeyId": arn.rsplit('/').next().unwrap(),
+        "KeyId": id(arn),
         "KeyManager": "CUSTOMER",
         "KeySpec": spec,
         "KeyState": state,
         "KeyUsage": usage,
-        "MultiRegion": false,
+        "MultiRegion": id(arn).starts_with("mrk-"),
         "Origin": "AWS_KMS",
     }})
 }
 
-/// Two keys that seal.
+/// Keys that seal; replicas have the same material.
 struct Keys(Mutex<BTreeMap<&'static str, SoftwareKek>>);
 
 impl Keys {
     fn new() -> Self {
-        let keys =
-            [(ONE, 1), (TWO, 2)].map(|(arn, byte)| (arn, SoftwareKek::from_bytes(&[byte; 32])));
+        let keys = [(ONE, 1), (TWO, 2), (WEST, 3), (EAST, 3)]
+            .map(|(arn, byte)| (arn, SoftwareKek::from_bytes(&[byte; 32])));
         Self(Mutex::new(keys.into()))
     }
 
@@ -178,7 +183,7 @@ impl Keys {
         let keys = self.0.lock().unwrap();
         let mut by = keys.keys().filter_map(|by| Some((*by, blob.strip_prefix(by.as_bytes())?)));
         let (by, sealed) = by.next().ok_or_else(invalid)?;
-        if by != arn {
+        if id(by) != id(arn) {
             let message = "The key ID in the request does not identify a CMK that can perform this \
                            operation.";
             return Err(error(400, "IncorrectKeyException", message).into());
@@ -189,6 +194,11 @@ impl Keys {
         let plain = keys[arn].unwrap(sealed, &aad(request, context)).map_err(|_| invalid())?;
         Ok((arn, plain.to_vec()))
     }
+}
+
+/// What replicas of one key have in common.
+fn id(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap()
 }
 
 fn bytes(request: &Value, member: &str) -> Vec<u8> {

@@ -1,34 +1,16 @@
-//! Keys on the emulators, and providers over them.
+//! Providers over keys on the emulators.
 
 use std::{collections::HashMap, time::Duration};
 
-use aws_sdk_kms::{
-    Client, Config,
-    config::{BehaviorVersion, Credentials, Region},
-    types::{KeySpec, KeyUsageType},
-};
 use bulla::{
     CryptoProvider, EncryptionContext,
     resilience::{Policy, PolicyBuilder},
 };
 use bulla_aws_kms::{AwsKms, AwsKmsBuilder};
-
-pub(crate) const REGION: &str = "eu-west-1";
-pub(crate) const OTHER_REGION: &str = "us-east-2";
-
-/// A client of its own for what tests do to keys.
-pub(crate) fn client(url: &str, region: &'static str) -> Client {
-    Client::from_conf(config(url, region, "test", "test"))
-}
-
-pub(crate) fn config(url: &str, region: &'static str, id: &str, secret: &str) -> Config {
-    Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(region))
-        .endpoint_url(url)
-        .credentials_provider(Credentials::new(id, secret, None, None, "test"))
-        .build()
-}
+#[allow(unused_imports, reason = "each test needs a part of it")]
+pub(crate) use bulla_testworld::kms::{
+    OTHER_REGION, REGION, client, config, make, pair, symmetric,
+};
 
 pub(crate) fn builder(url: &str) -> AwsKmsBuilder {
     AwsKms::builder().kms_config(config(url, REGION, "test", "test"))
@@ -36,26 +18,6 @@ pub(crate) fn builder(url: &str) -> AwsKmsBuilder {
 
 pub(crate) async fn provider(url: &str, key: &str) -> AwsKms {
     builder(url).sealing_key(key).build().await.unwrap()
-}
-
-/// The ARN of a new key that seals.
-pub(crate) async fn symmetric(url: &str) -> String {
-    make(&client(url, REGION), KeySpec::SymmetricDefault, false).await
-}
-
-/// The ARN of a new key that signs.
-pub(crate) async fn pair(url: &str, spec: KeySpec) -> String {
-    make(&client(url, REGION), spec, false).await
-}
-
-/// The ARN of a new key.
-pub(crate) async fn make(client: &Client, spec: KeySpec, multi_region: bool) -> String {
-    let usage = match spec {
-        KeySpec::SymmetricDefault => KeyUsageType::EncryptDecrypt,
-        _ => KeyUsageType::SignVerify,
-    };
-    let call = client.create_key().key_spec(spec).key_usage(usage).multi_region(multi_region);
-    call.send().await.unwrap().key_metadata.unwrap().arn.unwrap()
 }
 
 pub(crate) fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
