@@ -138,6 +138,13 @@ impl Provider {
                 let enabled = places.command.features.get(feature);
                 let links = enabled.is_some_and(|list| list.contains(&format!("dep:{package}")));
                 must(links, format!("cli/Cargo.toml: no feature {feature} for dep:{package}"));
+                let default = places.command.features.get("default");
+                must(
+                    !default.is_some_and(|list| list.contains(feature)),
+                    format!(
+                        "cli/Cargo.toml: {feature} is a default feature, and first builds are to be short"
+                    ),
+                );
             }
             None => must(
                 optional != Some(true),
@@ -237,6 +244,8 @@ mod tests {
             found.findings(&places(&other)),
             ["cli/Cargo.toml: no feature x for dep:bulla-x"]
         );
+        let default = COMMAND.replace("[features]", "[features]\ndefault = [\"x\"]");
+        assert!(found.findings(&places(&default)).iter().any(|f| f.contains("x is a default")));
         let always = provider(&PROVIDER.replace("feature = \"x\"\n", "")).unwrap();
         assert!(always.findings(&places(COMMAND)).iter().any(|f| f.contains("is optional")));
     }
