@@ -13,7 +13,7 @@ mod paper;
 use std::sync::Arc;
 
 use bulla::{
-    Context, CryptoProvider, ErrorKind, Opener, Sealer, SharedProvider,
+    Context, ErrorKind, Opener, Sealer, SharedProvider,
     envelope::Rewrap,
     format::Preamble,
     resilience::{Policy, Resilient},
