@@ -1,7 +1,6 @@
 //! What a backend does, as traits: three capabilities and the umbrella over them.
 //!
-//! Implementers write [`Encrypt`](crate::Encrypt), [`DataKeys`](crate::DataKeys),
-//! [`Sign`](crate::Sign) and [`CryptoProvider`](crate::CryptoProvider); applications call
+//! Implementers write [`Encrypt`], [`DataKeys`], [`Sign`] and [`CryptoProvider`]; applications call
 //! [`CryptoProviderExt`](crate::CryptoProviderExt), a [`Sealer`](crate::Sealer) or an
 //! [`Opener`](crate::Opener). No method has a default body, so a wrapper can't forget one.
 
