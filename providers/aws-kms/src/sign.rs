@@ -28,7 +28,8 @@ impl AwsKms {
     ///
     /// # Errors
     /// [`ErrorKind::NotAuthentic`] if it isn't that key's signature of that input;
-    /// [`ErrorKind::InvalidInput`] if the key is not bound or the algorithm not the key's.
+    /// [`ErrorKind::InvalidInput`] if the key is not bound, or the algorithm not the key's, by this
+    /// provider or by the public key that was given.
     pub fn verify(
         &self,
         key: &PublicKey,
@@ -66,10 +67,10 @@ impl AwsKms {
         let (bound, pair) = pair_of(&self.keys, key).ok_or_else(|| {
             wrong(format!("key {} is not one that this provider verifies with", key.key))
         })?;
-        // The signing key may be pinned to one of them.
+        // The signing key may be pinned to one of them, here or where the public key was read.
         let own = self.keys.signing.as_ref().is_some_and(|signing| signing.name == bound.name);
         let algorithms = if own { &*self.capabilities.signing } else { pair.algorithms() };
-        if !algorithms.contains(&algorithm) {
+        if !(algorithms.contains(&algorithm) && key.algorithms.contains(&algorithm)) {
             return Err(wrong(format!("key {} is not used with {algorithm}", key.key)));
         }
         Ok((bound, pair))

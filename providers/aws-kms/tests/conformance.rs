@@ -22,12 +22,16 @@ use bulla_conformance::{
     run, unjudged,
 };
 use bulla_testworld::{Ministack, Moto, Python};
+use tokio::sync::Mutex;
 
 #[global_allocator]
 static ALLOCATOR: AllocCounter = alloc_counter::COUNTER;
 
 /// What neither emulator is honest about.
 const NEITHER: [&str; 2] = ["wrong_key", "direct_flips"];
+
+/// One case counts what the process allocates, so one test runs at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 async fn report(
     one: Arc<dyn CryptoProvider>,
@@ -78,6 +82,7 @@ async fn by_the_book() -> Report {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_emulators_judge_all_but_two_cases() {
     let Some(python) = Python::for_aws() else { return };
+    let _alone = ALONE.lock().await;
     let reports = [ministack(&python).await, moto(&python).await];
     assert_eq!(unjudged(&reports), NEITHER);
     let [ministack, moto] = reports;
@@ -87,6 +92,7 @@ async fn the_emulators_judge_all_but_two_cases() {
 /// Also where there is no Python, and for [`NEITHER`], of which no emulator can be asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn conforms_by_the_book_where_no_emulator_is_honest() {
+    let _alone = ALONE.lock().await;
     let report = by_the_book().await;
     assert!(NEITHER.iter().all(|case| report.passed().any(|passed| passed == *case)));
 }

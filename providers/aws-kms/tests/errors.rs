@@ -257,13 +257,19 @@ async fn a_signature_that_is_not_valid_is_not_authentic() {
             _ => http::Response::from_parts(parts.clone(), body.clone()),
         });
         let provider = builder.signing_key(ONE).build().await.unwrap();
-        let key = bulla::PublicKey::new(
+        let mut key = bulla::PublicKey::new(
             KeyName::new("awskms", ONE).unwrap(),
             bulla::KeyVersion::parse("1").unwrap(),
             vec![],
         );
         let input = SigningInput::new(SigningAlgorithm::Rs256, b"m");
         let signature = Signature::new(vec![1; 256]);
+        // Pinned to another algorithm where it was read: nobody is asked.
+        key.algorithms = vec![SigningAlgorithm::Ps256];
+        let here = provider.verify(&key, &input, &signature).unwrap_err();
+        let there = provider.verify_remotely(&key, &input, &signature).await.unwrap_err();
+        assert_eq!([here.kind(), there.kind()], [ErrorKind::InvalidInput; 2]);
+        key.algorithms = vec![SigningAlgorithm::Rs256];
         let error = provider.verify_remotely(&key, &input, &signature).await.unwrap_err();
         assert_eq!(error.kind(), kind);
     }

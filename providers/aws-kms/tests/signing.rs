@@ -105,12 +105,17 @@ async fn an_rsa_key_may_be_pinned_to_one_algorithm() {
     assert_eq!(kind(refused), ErrorKind::InvalidInput);
     // Another provider, without the pin, signs with the same key: that is not accepted here.
     let free = builder(&server.url()).signing_key(&arn).build().await.unwrap();
+    let unpinned = free.public_keys().await.unwrap().remove(0);
     let input = SigningInput::new(Rs256, b"m");
-    let signature = free.sign(&key, &input).await.unwrap();
-    free.verify(&key, &input, &signature).unwrap();
-    assert_eq!(kind(provider.verify(&key, &input, &signature)), ErrorKind::InvalidInput);
-    let there = provider.verify_remotely(&key, &input, &signature).await;
-    assert_eq!(kind(there), ErrorKind::InvalidInput);
+    let signature = free.sign(&unpinned, &input).await.unwrap();
+    free.verify(&unpinned, &input, &signature).unwrap();
+    free.verify_remotely(&unpinned, &input, &signature).await.unwrap();
+    // Nor there under the public key that was read here.
+    for (provider, key) in [(&provider, &unpinned), (&provider, &key), (&free, &key)] {
+        assert_eq!(kind(provider.verify(key, &input, &signature)), ErrorKind::InvalidInput);
+        let there = provider.verify_remotely(key, &input, &signature).await;
+        assert_eq!(kind(there), ErrorKind::InvalidInput);
+    }
 }
 
 /// A key that only verifies does not keep the others from signing when it is gone.
