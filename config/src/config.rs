@@ -75,6 +75,11 @@ impl Config {
         self.groups.get(name)
     }
 
+    /// The names of all keys, and then of all groups.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.keys.keys().chain(self.groups.keys()).map(String::as_str)
+    }
+
     /// All policies, by name, whether a key uses them or not.
     pub fn policies(&self) -> impl ExactSizeIterator<Item = (&str, &Policy)> {
         self.policies.iter().map(|(name, policy)| (name.as_str(), policy))

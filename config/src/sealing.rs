@@ -88,8 +88,7 @@ impl Config {
 
     /// The names of keys and groups there are, as a part of a sentence.
     fn known_names(&self) -> String {
-        let groups = self.groups().map(|group| group.name.as_str());
-        let names: Vec<_> = self.keys().map(|key| key.name.as_str()).chain(groups).collect();
+        let names: Vec<_> = self.names().collect();
         if names.is_empty() {
             return "it names no key".to_owned();
         }
