@@ -1,8 +1,12 @@
 //! Opening with the keys of the store, and with others that are named or configured.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use bulla::{KeyName, Opener, Registry, format::Header};
+use bulla::{
+    KeyName, Opener, Registry,
+    format::Header,
+    resilience::{Policy, Resilient},
+};
 use bulla_config::{Config, Key, connect_each};
 use bulla_local::{Local, Store};
 use tokio::runtime::Handle;
@@ -15,6 +19,10 @@ use crate::{
 
 /// What the store as a whole is called in the registry: no key of a configuration has such a name.
 const WHOLE_STORE: &str = "local:";
+
+/// A call to the store is work of this machine: it takes what it takes, such as for a passphrase under
+/// which a key was put on a larger one, and a second attempt would find the same.
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// What opens, and what does not.
 pub(crate) struct Openers {
@@ -48,7 +56,9 @@ impl Keys {
         }
         let builder = Local::builder(store.clone()).label("local").open_all();
         let local = passphrases.unlock_for(builder, &store, header)?.build()?;
+        let policy = Policy::builder().attempt_timeout(LONGEST).deadline(LONGEST).max_attempts(1);
         let registry = registry(store, BTreeMap::new());
+        let local = Resilient::new(Arc::new(local), policy.build()?);
         registry.register(WHOLE_STORE, Arc::new(local))?;
 
         let configured = self.elsewhere.into_iter();
@@ -115,4 +125,38 @@ fn elsewhere_recipient(
     let mut opened = header.recipients().iter().filter(|r| provider.opens(&r.key).is_some());
     let own = opened.next().map(|recipient| &recipient.key).or(provider.sealing_key());
     own.cloned().ok_or_else(|| Failure::usage(format!("{} does not seal", key.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use bulla::{Context, CryptoProviderExt as _, format::Preamble};
+    use bulla_local::{KeyType, Protection};
+
+    use super::*;
+    use crate::cleanup::Cleanup;
+
+    /// The wrapper hides what it wraps; only its debug form tells that it is there.
+    #[test]
+    fn the_store_opens_behind_a_policy_too() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path().join("keys"));
+        store.create_key("one", KeyType::Aes256, &Protection::None).unwrap();
+        let local = Local::builder(store.clone()).sealing_key("one").build().unwrap();
+        let context = Context::new();
+        let sealed = runtime.block_on(local.seal(b"text", &context)).unwrap();
+        let (head, _) = Preamble::split(&sealed).unwrap();
+
+        let passphrases = Passphrases::new(&[], &Cleanup::default()).unwrap();
+        let keys = Keys::default();
+        let handle = runtime.handle();
+        let Openers { opener, unopened } =
+            keys.opener_with(store, head.header(), &passphrases, handle).unwrap();
+        assert!(unopened.is_empty());
+        let opened = runtime.block_on(opener.open(&sealed, &context)).unwrap();
+        assert_eq!(&*opened, b"text");
+        let shown = format!("{opener:?}");
+        assert_eq!(shown.matches("Local {").count(), 1, "{shown}");
+        assert_eq!(shown.matches("Resilient { provider: Local {").count(), 1, "{shown}");
+    }
 }
