@@ -1,6 +1,6 @@
-//! The README's three examples, as they stand there, and a run of each.
+//! Two of the README's examples, as they stand there, and a run of each. The third is `service.rs`.
 
-use bulla::{Context, CryptoProvider, CryptoProviderExt, Opener, Result, Sealer};
+use bulla::{Context, CryptoProvider, CryptoProviderExt, Result};
 use bulla_local::{KeyType, Local, Protection, Store};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, copy};
 
@@ -26,23 +26,10 @@ where
     writer.finish_async().await // only this ends the message: after an error, nothing opens
 }
 
-async fn backup(primary: &dyn CryptoProvider, spare: &dyn CryptoProvider) -> Result<()> {
-    let sealer = Sealer::builder().recipient(primary).recipient(spare).build()?;
-    let context = Context::new().with_key("backup", "2026-11")?;
-    let sealed = sealer.seal(b"the books", &context).await?;
-
-    let opened = Opener::new([spare]).open(&sealed, &context).await?;
-    assert_eq!(&*opened, b"the books");
-    Ok(())
-}
-
-/// Runs all three on keys in a store.
+/// Runs both on a key in a store.
 pub async fn run(store: Store) -> Result<()> {
     value(store.clone()).await?;
-    store.create_key("spare", KeyType::Aes256, &Protection::None)?;
-    let vault = Local::builder(store.clone()).sealing_key("app").build()?;
-    let spare = Local::builder(store).sealing_key("spare").build()?;
-    backup(&vault, &spare).await?;
+    let vault = Local::builder(store).sealing_key("app").build()?;
 
     let photo = vec![7; 200_000];
     let sealed = upload(&vault, &photo[..], Vec::new(), "photo.jpg").await?;

@@ -1,4 +1,4 @@
-//! The README's examples are those of `examples/readme.rs`, and that runs.
+//! The README's examples are those of `examples/readme.rs` and `examples/service.rs`, and those run.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +12,10 @@
 #[allow(unreachable_pub, reason = "an example is a program of its own")]
 mod example;
 
+#[path = "../examples/service.rs"]
+#[allow(unreachable_pub, reason = "an example is a program of its own")]
+mod service;
+
 use std::collections::BTreeSet;
 
 use bulla::{
@@ -19,7 +23,8 @@ use bulla::{
     provider::{Capabilities, ContextBinding},
 };
 use bulla_aws_kms::AwsKms;
-use bulla_local::{KeyType, Local, Protection, Store};
+use bulla_config::Config;
+use bulla_local::{KeyType, Local, LocalScheme, Protection, Store};
 
 #[tokio::test]
 async fn examples_run() {
@@ -27,9 +32,35 @@ async fn examples_run() {
     example::run(Store::at(dir.path().join("store"))).await.unwrap();
 }
 
+/// What changes between here and production is the configuration alone.
+#[tokio::test]
+async fn the_service_runs_by_its_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::at(dir.path().join("store"));
+    store.create_key("orders", KeyType::Aes256, &Protection::None).unwrap();
+    let development = include_str!("../examples/service/development.toml");
+    let development = Config::from_text("development.toml", development).unwrap();
+    let opened = service::service(&development, LocalScheme::new(store)).await.unwrap();
+    assert_eq!(&*opened, b"card number");
+
+    let production = include_str!("../examples/service/production.toml");
+    let production = Config::from_text("production.toml", production).unwrap();
+    assert_eq!(production.default_name(), development.default_name());
+    assert_eq!(production.key("orders").unwrap().uri.scheme(), "awskms");
+
+    let readme = include_str!("../README.md");
+    let configuration = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let (configuration, in_production) = configuration.split_once(" # in production: ").unwrap();
+    let readmes = Config::from_text("README.md", configuration).unwrap();
+    assert_eq!(readmes.key("orders"), development.key("orders"));
+    let uri = &production.key("orders").unwrap().uri;
+    assert_eq!(in_production.trim_end(), uri.to_string());
+}
+
 #[test]
 fn examples_are_the_readmes() {
-    let source = include_str!("../examples/readme.rs");
+    let source =
+        concat!(include_str!("../examples/readme.rs"), include_str!("../examples/service.rs"),);
     let readme = include_str!("../README.md");
     let blocks: Vec<_> =
         readme.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();

@@ -109,6 +109,13 @@ impl Failure {
         self
     }
 
+    /// Adds a line for something that is also wrong.
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        let also = format!("\n  {}", other.message());
+        self.message.get_or_insert_default().push_str(&also);
+        self
+    }
+
     /// Adds a line on what may help.
     pub(crate) fn hint(mut self, text: impl Into<String>) -> Self {
         self.hints.push(text.into());

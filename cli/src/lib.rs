@@ -13,7 +13,6 @@ mod cleanup;
 mod command;
 mod config;
 mod context;
-mod duration;
 mod failure;
 mod input;
 mod interrupt;
@@ -31,10 +30,6 @@ mod replaced;
 mod say;
 mod shown;
 mod stdio;
-
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -11,8 +11,7 @@ use bulla::{
 use crate::{
     Session,
     args::OpenArgs,
-    config::Config,
-    context,
+    config, context,
     failure::{Failure, Outcome},
     input::{Sealed, Source},
     passphrases::Passphrases,
@@ -31,7 +30,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     pub(crate) fn new(args: OpenArgs, session: &Session) -> Outcome<Self> {
         let OpenArgs { keys, context, stored_context, passphrases } = args;
-        let config = Config::load(session.config.as_deref())?;
+        let config = config::load(session.config.as_deref())?;
         let keys = Keys::choose(config.as_ref(), &keys)?;
         let context = context::to_open(context)?;
         let passphrases = Passphrases::new(&passphrases.files, &session.cleanup)?;

@@ -77,6 +77,7 @@ where
             recipients: Vec::new(),
             suite: Suite::default(),
             header_len: None,
+            room: ROOM_FOR_CONTEXT,
             policy: WritePolicy::All,
             require_bound: false,
             cache: None,
@@ -217,6 +218,7 @@ pub struct SealerBuilder<P> {
     recipients: Vec<P>,
     suite: Suite,
     header_len: Option<u16>,
+    room: usize,
     policy: WritePolicy,
     require_bound: bool,
     cache: Option<(CachePolicy, Make<P>)>,
@@ -249,6 +251,14 @@ where
         self
     }
 
+    /// Where no header length is given, leaves room for this key context too: for one that is known
+    /// before the sealer is made, and may be longer than 256 bytes.
+    #[must_use]
+    pub fn room_for(mut self, context: &Context) -> Self {
+        self.room = self.room.max(context.key().encoded_len());
+        self
+    }
+
     /// Says how many recipients must take part; all of them unless said.
     #[must_use]
     pub fn write_policy(mut self, policy: WritePolicy) -> Self {
@@ -271,7 +281,7 @@ where
     /// [`Unsupported`](ErrorKind::Unsupported) for a provider without data keys or, if that is
     /// required, without a bound context.
     pub fn build(self) -> Result<Sealer<P>> {
-        let Self { recipients, suite, header_len, policy, require_bound, cache } = self;
+        let Self { recipients, suite, header_len, room, policy, require_bound, cache } = self;
         if !(1..=MAX_RECIPIENTS).contains(&recipients.len()) {
             return Err(at_build(Error::invalid("data is sealed to 1 to 8 recipients")));
         }
@@ -298,7 +308,7 @@ where
         let header_len = match header_len {
             Some(len) => len,
             None => {
-                let len = (needed + ROOM_FOR_CONTEXT).next_multiple_of(DEFAULT_HEADER_LEN.into());
+                let len = (needed + room).next_multiple_of(DEFAULT_HEADER_LEN.into());
                 u16::try_from(len).unwrap_or(u16::MAX)
             }
         };

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use bulla::{SigningAlgorithm, jwt::Ed25519Name};
+use bulla_config::parse_duration;
 use clap::{
     ArgGroup, Args, Subcommand,
     builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser},
@@ -10,7 +11,6 @@ use clap::{
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::PassphraseFiles;
-use crate::duration;
 
 pub(super) const AFTER_HELP: &str = "\
 Examples:
@@ -126,7 +126,7 @@ pub(crate) struct VerifyToken {
     #[arg(long, default_value = "JWT", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) typ: String,
     /// How far clocks may differ: at most 60s
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     pub(crate) leeway: Duration,
     /// Accept this algorithm only. Of a JWK set, RSA keys without `alg` need it; of --key, RSA keys
     /// are taken to sign RS256 without it
@@ -206,13 +206,13 @@ fn named(name: &str) -> NamedAlgorithm {
     NamedAlgorithm { algorithm: known.unwrap_or(SigningAlgorithm::Ed25519), ed25519 }
 }
 
-fn ttl(text: &str) -> Result<Duration, &'static str> {
-    let ttl = duration::parse(text)?;
+fn ttl(text: &str) -> Result<Duration, String> {
+    let ttl = parse_duration(text).map_err(|error| error.to_string())?;
     if ttl < Duration::from_secs(1) {
-        return Err("a token lasts a second or more");
+        return Err("a token lasts a second or more".to_owned());
     }
     if ttl > MAX_TTL {
-        return Err("a token lasts 100 years or less");
+        return Err("a token lasts 100 years or less".to_owned());
     }
     Ok(ttl)
 }

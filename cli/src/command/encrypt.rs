@@ -14,8 +14,7 @@ use bulla::{
 use crate::{
     Session,
     args::Encrypt,
-    config::Config,
-    context,
+    config, context,
     failure::{Failure, Outcome},
     input::{Input, Source},
     output::{Plan, Sink, Target},
@@ -31,7 +30,7 @@ use crate::{
 const MAX_LEN_AS_TEXT: u64 = 32 << 20;
 
 pub(crate) fn run(args: Encrypt, session: &Session) -> Outcome<()> {
-    let config = Config::load(session.config.as_deref())?;
+    let config = config::load(session.config.as_deref())?;
     let keys = Keys::choose_to_seal(config.as_ref(), &args.keys)?;
     let passphrases = Passphrases::new(&args.passphrases.files, &session.cleanup)?;
     let context = context::to_seal(args.context, args.required_context)?;

@@ -6,7 +6,7 @@ use super::token::DEFAULT_RSA;
 use crate::{
     Session,
     args::{Jwks, NamedAlgorithm},
-    config::Config,
+    config,
     failure::{Failure, Outcome},
     json,
     providers::{Keys, Names},
@@ -15,7 +15,7 @@ use crate::{
 
 pub(crate) fn run(args: &Jwks, session: &Session) -> Outcome<()> {
     let names = names(&args.alg)?;
-    let config = Config::load(session.config.as_deref())?;
+    let config = config::load(session.config.as_deref())?;
     let keys = Keys::choose_to_publish(config.as_ref(), &args.keys)?;
     let set = keys.jwk_set(names, &session.runtime)?;
     if set.is_empty() {

@@ -7,7 +7,7 @@ use bulla::{ErrorKind, envelope::Rewrap as Change};
 use crate::{
     Session,
     args::Rewrap,
-    config::Config,
+    config,
     failure::{Failure, Outcome},
     input::{Form, Source},
     opening::{explain, head, is_elsewhere},
@@ -29,7 +29,7 @@ const NO_REVOCATION: &str = "a removal is no revocation: whoever could open it m
                              copy; to revoke, decrypt and encrypt anew";
 
 pub(crate) fn run(args: Rewrap, session: &Session) -> Outcome<()> {
-    let config = Config::load(session.config.as_deref())?;
+    let config = config::load(session.config.as_deref())?;
     let add = Keys::choose(config.as_ref(), &args.add)?;
     let passphrases = Passphrases::new(&args.passphrases.files, &session.cleanup)?;
     let source = Source::choose(Some(args.file))?;

@@ -1,33 +1,26 @@
-//! Which keys the user means.
+//! Which keys the user means, and connecting to those that data is sealed to.
 
 use std::collections::BTreeMap;
 
-use bulla::{KeyUri, envelope::WritePolicy, resilience::Policy};
+use bulla::{KeyUri, envelope::WritePolicy};
+use bulla_config::{Config, Key, Recipients, connect_each};
+use bulla_local::{Passphrase, Store};
 use tokio::runtime::Handle;
 
-use super::{Backends, DEFAULT_KEY, Provider, check_scheme, existing, local_name, store};
+use super::{DEFAULT_KEY, Provider, check_scheme, existing, local_name, registry, store};
 use crate::{
-    config::Config,
+    config,
     failure::{Failure, Outcome},
     passphrases::Passphrases,
 };
 
-/// A key, and what its user calls it: a name of the configuration, or else its URI.
-#[derive(Clone, Debug)]
-pub(crate) struct NamedKey {
-    pub(crate) name: String,
-    pub(crate) uri: KeyUri,
-    pub(crate) policy: Policy,
-}
-
-/// Keys that the user named, and those that open without being named.
+/// Keys that the user named, and those that open without being named. What a user calls a key is its
+/// name: one of the configuration, or else its URI.
 #[derive(Default)]
 pub(crate) struct Keys {
-    pub(super) keys: Vec<NamedKey>,
+    pub(super) named: Recipients,
     /// Keys of the configuration that are not in the local store, which is always opened with.
-    pub(super) elsewhere: Vec<NamedKey>,
-    pub(super) write: WritePolicy,
-    pub(super) header_len: Option<u16>,
+    pub(super) elsewhere: Vec<Key>,
     /// A group that need not be complete, and is not all that was named.
     pub(super) combined: Option<String>,
     /// No key was named and there is no configuration: the default key is made if need be.
@@ -44,10 +37,10 @@ impl Keys {
             // A URI has a colon, and a name has none.
             match config.filter(|_| !text.contains(':')) {
                 Some(config) => chosen.add_name(config, text, texts.len() == 1)?,
-                None => chosen.keys.push(NamedKey::from_uri(text)?),
+                None => chosen.named.keys.push(by_uri(text)?),
             }
         }
-        for key in &chosen.keys {
+        for key in &chosen.named.keys {
             check_scheme(&key.uri)?;
         }
         Ok(chosen)
@@ -57,7 +50,7 @@ impl Keys {
     pub(crate) fn choose_to_seal(config: Option<&Config>, texts: &[String]) -> Outcome<Self> {
         match config {
             _ if !texts.is_empty() => Self::choose(config, texts),
-            Some(some) => Self::choose(config, &[some.default()?.to_owned()]),
+            Some(some) => Self::choose(config, &[config::default(some)?.to_owned()]),
             None => {
                 let uri = format!("local:{DEFAULT_KEY}");
                 Ok(Self { make_default: true, ..Self::choose(None, &[uri])? })
@@ -66,87 +59,91 @@ impl Keys {
     }
 
     fn add_name(&mut self, config: &Config, name: &str, alone: bool) -> Outcome<()> {
-        if let Some(key) = NamedKey::configured(config, name) {
-            self.keys.push(key);
-            return Ok(());
-        }
-        let group = config.groups.get(name).ok_or_else(|| config.unknown(name))?;
-        let keys = group.recipients.iter().filter_map(|name| NamedKey::configured(config, name));
-        self.keys.extend(keys);
-        self.header_len = self.header_len.max(group.header_len);
+        let found = config.recipients(name).map_err(|e| Failure::usage(e.message()))?;
+        self.named.keys.extend(found.keys);
+        self.named.header_len = self.named.header_len.max(found.header_len);
         if alone {
-            self.write = group.write;
-        } else if group.write != WritePolicy::All {
+            self.named.write = found.write;
+        } else if found.write != WritePolicy::All {
             self.combined = Some(name.to_owned());
         }
         Ok(())
     }
 
-    /// Opens all of them, each for itself. What is asked is asked here.
-    ///
-    /// # Errors
-    /// A key named twice; anything else is that key's.
-    pub(super) fn open(
+    /// A provider for each key, in their order.
+    pub(crate) fn recipients(
         self,
         passphrases: &Passphrases,
         runtime: &Handle,
-    ) -> Outcome<Vec<(NamedKey, Outcome<Provider>)>> {
-        let mut names: Vec<_> = self.keys.iter().map(|key| &key.name).collect();
-        names.sort_unstable();
-        if let Some(name) = names.windows(2).find_map(|pair| match pair {
-            [one, other] if one == other => Some(one),
-            _ => None,
-        }) {
-            return Err(Failure::usage(format!(
-                "{name} is given twice; two recipients can't be the same key"
-            )));
-        }
-        let store = store()?;
-        let prepare = |key: &NamedKey| {
-            let Some(name) = local_name(&key.uri) else { return Ok(None) };
-            let record = existing(&store, name)?;
-            if !record.key_type.seals() {
-                return Err(signs(&key.name, &format!(" of type {}", record.key_type)));
-            }
-            Ok(Some((name.to_owned(), passphrases.for_sealing(&record)?)))
-        };
-        let prepared: Vec<_> = self.keys.iter().map(prepare).collect();
-        let given: BTreeMap<_, _> = prepared.iter().flatten().flatten().cloned().collect();
-        let backends = Backends::new(store.clone(), given);
-        let open = |key: &NamedKey| {
-            let provider = runtime.block_on(backends.connect(key))?;
-            match provider.sealing_key() {
-                Some(_) => Ok(provider),
-                None => Err(signs(&key.name, "")),
-            }
-        };
-        let opened = self.keys.into_iter().zip(prepared).map(|(key, prepared)| {
-            let opened = prepared.and_then(|_| open(&key));
-            (key, opened)
-        });
-        Ok(opened.collect())
+    ) -> Outcome<Vec<Provider>> {
+        let keys = &self.named.keys;
+        let connected = connect_to_seal(keys, passphrases, runtime)?;
+        connected.into_iter().collect()
     }
+}
+
+/// Connects to keys that seal: one result for each, in their order. What is asked is asked before.
+///
+/// # Errors
+/// A key named twice; anything else is that key's.
+pub(super) fn connect_to_seal(
+    keys: &[Key],
+    passphrases: &Passphrases,
+    runtime: &Handle,
+) -> Outcome<Vec<Outcome<Provider>>> {
+    let mut names: Vec<_> = keys.iter().map(|key| &key.name).collect();
+    names.sort_unstable();
+    if let Some([name, _]) = names.array_windows().find(|[one, other]| one == other) {
+        return Err(Failure::usage(format!(
+            "{name} is given twice; two recipients can't be the same key"
+        )));
+    }
+    let store = store()?;
+    let mut given = BTreeMap::new();
+    let prepared: Vec<_> =
+        keys.iter().map(|key| unlock(key, &store, passphrases, &mut given)).collect();
+    let ready = keys.iter().zip(&prepared).filter(|(_, prepared)| prepared.is_ok());
+    let ready: Vec<_> = ready.map(|(key, _)| key.clone()).collect();
+    let mut connected = runtime.block_on(connect_each(&registry(store, given), &ready)).into_iter();
+    let opened = keys.iter().zip(prepared).map(|(key, prepared)| {
+        prepared?;
+        match connected.next() {
+            Some(Ok(provider)) if provider.sealing_key().is_some() => Ok(provider),
+            Some(Err(error)) => Err(error.into()),
+            _ => Err(signs(&key.name, "")),
+        }
+    });
+    Ok(opened.collect())
+}
+
+/// Finds what it takes to seal to a key of the store, and asks for its passphrase if need be.
+fn unlock(
+    key: &Key,
+    store: &Store,
+    passphrases: &Passphrases,
+    given: &mut BTreeMap<String, Vec<Passphrase>>,
+) -> Outcome<()> {
+    let Some(name) = local_name(&key.uri) else { return Ok(()) };
+    let record = existing(store, name)?;
+    if !record.key_type.seals() {
+        return Err(signs(&key.name, &format!(" of type {}", record.key_type)));
+    }
+    given.insert(name.to_owned(), passphrases.for_sealing(&record)?);
+    Ok(())
 }
 
 fn signs(name: &str, key_type: &str) -> Failure {
     Failure::usage(format!("{name} is a key{key_type} that signs and does not seal"))
 }
 
-impl NamedKey {
-    pub(crate) fn configured(config: &Config, name: &str) -> Option<Self> {
-        let key = config.keys.get(name)?;
-        Some(Self { name: name.to_owned(), uri: key.uri.clone(), policy: key.policy.clone() })
-    }
-
-    fn from_uri(text: &str) -> Outcome<Self> {
-        // The library says what is wrong with it, and quotes no more than is safe.
-        let uri = text.parse::<KeyUri>().map_err(|error| Failure::from(error).at("key URI"))?;
-        Ok(Self { name: uri.to_string(), uri, policy: Policy::default() })
-    }
+/// A key that the configuration does not name.
+fn by_uri(text: &str) -> Outcome<Key> {
+    // The library says what is wrong with it, and quotes no more than is safe.
+    let uri = text.parse::<KeyUri>().map_err(|error| Failure::from(error).at("key URI"))?;
+    Ok(Key::new(uri.to_string(), uri))
 }
 
-fn elsewhere(config: Option<&Config>) -> Vec<NamedKey> {
-    let Some(config) = config else { return Vec::new() };
-    let elsewhere = config.keys.iter().filter(|(_, key)| !matches!(key.uri, KeyUri::Local(_)));
-    elsewhere.filter_map(|(name, _)| NamedKey::configured(config, name)).collect()
+fn elsewhere(config: Option<&Config>) -> Vec<Key> {
+    let keys = config.into_iter().flat_map(Config::keys);
+    keys.filter(|key| !matches!(key.uri, KeyUri::Local(_))).cloned().collect()
 }

@@ -1,133 +1,30 @@
-//! Names and key URIs to providers: the local key store, and those that are features of the build.
+//! Names and key URIs to providers: the local key store, and those that are features of the build. All of
+//! them stand in the library's registry, as a service's do.
 
 mod backends;
 mod keys;
+mod opening;
 mod sealing;
 mod signing;
 
-use std::sync::Arc;
-
-use bulla::{CryptoProvider, ErrorKind, KeyName, KeyUri, Opener, format::Header};
-use bulla_local::{KeyRecord, KeyType, Local, Protection, Store};
-use tokio::runtime::Handle;
+use bulla::{ErrorKind, KeyUri, SharedProvider};
+use bulla_local::{KeyRecord, KeyType, Protection, Store};
 
 pub(crate) use self::{
-    backends::Backends,
-    keys::{Keys, NamedKey},
-    signing::Names,
+    backends::{connect, registry},
+    keys::Keys,
+    opening::{Openers, named_recipients},
+    signing::{Names, stored_key},
 };
 use crate::{
-    config::Config,
     failure::{Failure, Outcome},
-    passphrases::Passphrases,
     say, shown,
 };
 
-pub(crate) type Provider = Arc<dyn CryptoProvider>;
+pub(crate) type Provider = SharedProvider;
 
 /// The key that data is sealed to where none is named and there is no configuration.
 const DEFAULT_KEY: &str = "default";
-
-/// What opens, and what does not.
-pub(crate) struct Openers {
-    pub(crate) opener: Opener<Provider>,
-    /// Keys that could not be had, and why.
-    pub(crate) unopened: Vec<Failure>,
-}
-
-impl Keys {
-    /// A provider for each key, in their order.
-    pub(crate) fn recipients(
-        self,
-        passphrases: &Passphrases,
-        runtime: &Handle,
-    ) -> Outcome<Vec<Provider>> {
-        self.open(passphrases, runtime)?.into_iter().map(|(_, provider)| provider).collect()
-    }
-
-    /// An opener with every key of the store, and with those keys named here or configured that
-    /// are of a kind to which this message is sealed. Local keys that are named must exist.
-    pub(crate) fn opener(
-        self,
-        header: &Header,
-        passphrases: &Passphrases,
-        runtime: &Handle,
-    ) -> Outcome<Openers> {
-        let store = store()?;
-        for name in self.keys.iter().filter_map(|key| local_name(&key.uri)) {
-            existing(&store, name)?;
-        }
-        let builder = Local::builder(store.clone()).label("local").open_all();
-        let local = passphrases.unlock_for(builder, &store, header)?.build()?;
-        let mut providers = vec![Arc::new(local) as Provider];
-        let mut unopened = Vec::new();
-        let backends = Backends::new(store, Default::default());
-        let named = self.keys.iter().filter(|key| local_name(&key.uri).is_none());
-        let configured =
-            self.elsewhere.iter().filter(|key| self.keys.iter().all(|named| named.uri != key.uri));
-        // Others can't open it, and asking for them takes time and credentials.
-        let sealed_to = |key: &&NamedKey| {
-            header.recipients().iter().any(|r| r.key.scheme() == key.uri.scheme())
-        };
-        for key in named.chain(configured).filter(sealed_to) {
-            let connect = || Ok(runtime.block_on(backends.connect(key))?);
-            match check_scheme(&key.uri).and_then(|()| connect()) {
-                Ok(provider) => providers.push(provider),
-                Err(failure) => unopened.push(failure.of_key(&key.name)),
-            }
-        }
-        Ok(Openers { opener: Opener::new(providers), unopened })
-    }
-}
-
-/// The recipients of a message that the user means: by a name in the header, as `bulla inspect`
-/// shows it, by a name in the configuration, or by a key URI.
-pub(crate) fn named_recipients(
-    header: &Header,
-    text: &str,
-    config: Option<&Config>,
-    runtime: &Handle,
-) -> Outcome<Vec<KeyName>> {
-    let of_header = |name: &KeyName| header.recipients().iter().any(|r| r.key == *name);
-    let in_header = header.recipients().iter().find(|wrapped| wrapped.key.to_string() == text);
-    if let Some(wrapped) = in_header {
-        return Ok(vec![wrapped.key.clone()]);
-    }
-    let store = store()?;
-    let keys = Keys::choose(config, &[text.to_owned()])?.keys;
-    let names = keys.iter().map(|key| match local_name(&key.uri) {
-        Some(name) => {
-            let id = store.key(name).map_or_else(|_| name.to_owned(), |record| record.id);
-            Ok(KeyName::new("local", id)?)
-        }
-        None => elsewhere_recipient(header, key, &store, runtime),
-    });
-    let mut names = names.collect::<Outcome<Vec<_>>>()?;
-    if names.len() > 1 {
-        names.retain(of_header);
-        if names.is_empty() {
-            return Err(Failure::other(format!("no key of the group `{text}` is a recipient")));
-        }
-    }
-    Ok(names)
-}
-
-/// The name of a key as its provider knows it: an alias says nothing by itself.
-fn elsewhere_recipient(
-    header: &Header,
-    key: &NamedKey,
-    store: &Store,
-    runtime: &Handle,
-) -> Outcome<KeyName> {
-    let backends = Backends::new(store.clone(), Default::default());
-    let provider = runtime.block_on(backends.connect(key)).map_err(|error| {
-        Failure::from(error)
-            .hint("`bulla inspect` shows the names of recipients, which can be given as they are")
-    })?;
-    let mut opened = header.recipients().iter().filter(|r| provider.opens(&r.key).is_some());
-    let own = opened.next().map(|recipient| &recipient.key).or(provider.sealing_key());
-    own.cloned().ok_or_else(|| Failure::usage(format!("{} does not seal", key.name)))
-}
 
 /// The store of this user, by a path that means the same from any directory.
 pub(crate) fn store() -> Outcome<Store> {
@@ -185,5 +82,39 @@ fn make_default_key() -> Outcome<()> {
         // Another run was faster.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use std::time::Duration;
+
+    use bulla_config::Config;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_provider_has_its_label_and_its_policy_around_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path().join("keys"));
+        store.create_key("one", KeyType::Aes256, &Protection::None).unwrap();
+        let text = "[keys.app]\nuri = \"local:one\"\npolicy = \"p\"\n\
+                    [keys.x]\nuri = \"gcpkms://projects/p/locations/global/keyRings/r/cryptoKeys/x\"\n\
+                    [policies.p]\ndeadline = \"77s\"";
+        let config = Config::from_text("bulla.toml", text).unwrap();
+        let registry = registry(store, BTreeMap::new());
+        let key = config.key("app").unwrap();
+        let provider = connect(&registry, key).await.unwrap();
+        assert_eq!(provider.label(), "app");
+        // The wrapper hides what it wraps; only its debug form shows the policy.
+        let shown = format!("{provider:?}");
+        let deadline = format!("deadline: {:?}", Duration::from_secs(77));
+        assert!(shown.starts_with("Resilient") && shown.contains(&deadline), "{shown}");
+        let again = connect(&registry, key).await.unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+        let error = connect(&registry, config.key("x").unwrap()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 }

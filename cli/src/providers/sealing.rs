@@ -2,11 +2,11 @@
 
 use bulla::{
     Context, ErrorKind, Sealer,
-    envelope::{DEFAULT_HEADER_LEN, MissingRecipient, WritePolicy},
+    envelope::{MissingRecipient, WritePolicy},
 };
 use tokio::runtime::Handle;
 
-use super::{Keys, Provider, make_default_key};
+use super::{Keys, Provider, keys::connect_to_seal, make_default_key};
 use crate::{
     failure::{Failure, Outcome},
     passphrases::Passphrases,
@@ -41,19 +41,21 @@ impl Keys {
         if self.make_default {
             make_default_key()?;
         }
-        let (write, header_len) = (self.write, self.header_len);
+        let keys = &self.named.keys;
         let (mut providers, mut missing, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-        for (key, opened) in self.open(passphrases, runtime)? {
-            match opened {
+        for (key, connected) in keys.iter().zip(connect_to_seal(keys, passphrases, runtime)?) {
+            match connected {
                 Ok(provider) => providers.push(provider),
-                Err(failure) if write != WritePolicy::All && is_outage(&failure) => {
-                    missing.push(Missing { name: key.name, why: failure.message().to_owned() });
+                Err(failure) if self.named.write != WritePolicy::All && is_outage(&failure) => {
+                    let why = failure.message().to_owned();
+                    missing.push(Missing { name: key.name.clone(), why });
                     failures.push(failure);
                 }
                 Err(failure) => return Err(failure),
             }
         }
-        if let (WritePolicy::AtLeast(least), Some(first)) = (write, failures.into_iter().next())
+        if let (WritePolicy::AtLeast(least), Some(first)) =
+            (self.named.write, failures.into_iter().next())
             && providers.len() < least
         {
             let (failed, all) = (missing.len(), missing.len() + providers.len());
@@ -61,9 +63,7 @@ impl Keys {
                 "{failed} of {all} recipients can't be had, and {least} must take part"
             )));
         }
-        let header_len = header_len.unwrap_or_else(|| self::header_len(&providers, context));
-        let builder = Sealer::builder().header_len(header_len).write_policy(write);
-        let sealer = providers.into_iter().fold(builder, |b, provider| b.recipient(provider));
+        let sealer = self.named.sealer(providers).room_for(context);
         Ok(Sealing { sealer: sealer.build()?, missing })
     }
 }
@@ -88,18 +88,4 @@ fn is_outage(failure: &Failure) -> bool {
     failure.kind().is_some_and(|kind| {
         !matches!(kind, ErrorKind::InvalidInput | ErrorKind::NotAuthentic | ErrorKind::Unsupported)
     })
-}
-
-/// Room for what these recipients and this context may need, and never less than usual.
-fn header_len(providers: &[Provider], context: &Context) -> u16 {
-    /// Lengths, scheme and version of a recipient, and the header's own fields.
-    const FIXED: usize = 128;
-    let recipients = providers.iter().map(|provider| {
-        // A byte of the id may be three when encoded.
-        let name = provider.sealing_key().map_or(0, |key| 3 * key.id().len());
-        FIXED + name + provider.capabilities().max_wrapped_len
-    });
-    let needed = recipients.sum::<usize>() + context.key().encoded_len() + FIXED;
-    let usual = usize::from(DEFAULT_HEADER_LEN);
-    u16::try_from(needed.next_multiple_of(usual)).unwrap_or(u16::MAX)
 }

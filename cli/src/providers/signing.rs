@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use bulla::{
-    KeyUri, SigningAlgorithm,
+    KeyUri, Registry, SigningAlgorithm,
     jwt::{Ed25519Name, Jwk, JwkSet, ProviderKeys},
     key::KeyState,
 };
+use bulla_config::{Config, Key};
 use bulla_local::{ExportFormat, KeyRecord, Store};
 use tokio::runtime::Handle;
 
-use super::{Backends, Keys, NamedKey, Provider, existing, store};
+use super::{Keys, Provider, connect, existing, registry, store};
 use crate::{
-    config::Config,
     failure::{Failure, Outcome},
     passphrases::Passphrases,
 };
@@ -33,14 +33,11 @@ impl Keys {
         if !texts.is_empty() {
             return Self::choose(config, texts);
         }
-        let keys = match config {
-            Some(config) => {
-                let names = config.keys.keys();
-                names.filter_map(|name| NamedKey::configured(config, name)).collect()
-            }
-            None => store()?.keys()?.iter().filter_map(NamedKey::stored).collect(),
+        let keys: Vec<Key> = match config {
+            Some(config) => config.keys().cloned().collect(),
+            None => store()?.keys()?.iter().filter_map(stored_key).collect(),
         };
-        Ok(Self { keys, unnamed: true, ..Self::default() })
+        Ok(Self { named: keys.into_iter().collect(), unnamed: true, ..Self::default() })
     }
 
     /// The provider of the one key that was named.
@@ -49,7 +46,7 @@ impl Keys {
         passphrases: &Passphrases,
         runtime: &Handle,
     ) -> Outcome<Provider> {
-        let Ok([key]) = <[NamedKey; 1]>::try_from(self.keys) else {
+        let Ok([key]) = <[Key; 1]>::try_from(self.named.keys) else {
             return Err(Failure::usage("a token is signed with one key, and this is a group"));
         };
         let store = store()?;
@@ -61,7 +58,7 @@ impl Keys {
             }
             given.insert(local.name().to_owned(), passphrases.for_sealing(&record)?);
         }
-        let provider = runtime.block_on(Backends::new(store, given).connect(&key))?;
+        let provider = runtime.block_on(connect(&registry(store, given), &key))?;
         if provider.capabilities().signing.is_empty() {
             return Err(seals(&key));
         }
@@ -71,12 +68,12 @@ impl Keys {
     /// The public keys of every version that may verify.
     pub(crate) fn jwk_set(self, names: Names, runtime: &Handle) -> Outcome<JwkSet> {
         let store = store()?;
-        let backends = Backends::new(store.clone(), BTreeMap::new());
+        let registry = registry(store.clone(), BTreeMap::new());
         let mut all: Vec<Jwk> = Vec::new();
-        for key in &self.keys {
+        for key in &self.named.keys {
             let found = match &key.uri {
                 KeyUri::Local(local) => stored(&store, local.name(), names)?,
-                _ => asked(&backends, key, names, runtime)?,
+                _ => asked(&registry, key, names, runtime)?,
             };
             match found {
                 None if self.unnamed => {}
@@ -99,13 +96,11 @@ impl Keys {
     }
 }
 
-impl NamedKey {
-    /// A key of the store, by its URI.
-    pub(crate) fn stored(key: &KeyRecord) -> Option<Self> {
-        let name = key.name.as_deref().unwrap_or(&key.id);
-        let uri: KeyUri = format!("local:{name}").parse().ok()?;
-        Some(Self { name: uri.to_string(), uri, policy: Default::default() })
-    }
+/// A key of the store, by its URI.
+pub(crate) fn stored_key(key: &KeyRecord) -> Option<Key> {
+    let name = key.name.as_deref().unwrap_or(&key.id);
+    let uri: KeyUri = format!("local:{name}").parse().ok()?;
+    Some(Key::new(uri.to_string(), uri))
 }
 
 /// The public keys of a local key, from its files: a passphrase is for what is secret. `None` for a
@@ -129,13 +124,13 @@ fn stored(store: &Store, name: &str, names: Names) -> Outcome<Option<Vec<Jwk>>> 
 
 /// The same of any other key, from its provider.
 fn asked(
-    backends: &Backends,
-    key: &NamedKey,
+    registry: &Registry,
+    key: &Key,
     names: Names,
     runtime: &Handle,
 ) -> Outcome<Option<Vec<Jwk>>> {
     let told = |error| Failure::from(error).of_key(&key.name);
-    let provider = runtime.block_on(backends.connect(key)).map_err(told)?;
+    let provider = runtime.block_on(connect(registry, key)).map_err(told)?;
     if provider.capabilities().signing.is_empty() {
         return Ok(None);
     }
@@ -145,7 +140,7 @@ fn asked(
     Ok(Some(set.iter().cloned().collect()))
 }
 
-fn seals(key: &NamedKey) -> Failure {
+fn seals(key: &Key) -> Failure {
     Failure::usage(format!("{} seals and does not sign", key.name))
         .hint("`bulla keys create NAME --type p-256` makes a key that signs")
 }

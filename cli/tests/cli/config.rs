@@ -103,6 +103,13 @@ fn mistakes_have_a_place_and_a_name() {
         sandbox.write("c.toml", text);
         sandbox.run("encrypt a -o b --config c.toml").expect(2, said);
     }
+    // All of them at once.
+    sandbox.write("c.toml", "default = \"x\"\n[keys.app]\nuri = \"local:a\"\npolicy = \"p\"");
+    let ended = sandbox.run("encrypt a -o b --config c.toml");
+    let said = "bulla: c.toml:1:11: there is no key or group `x`\n  \
+                c.toml:4:10: there is no policy `p`\n";
+    ended.expect(2, said);
+    assert_eq!(ended.stderr, said);
     sandbox.write("c.toml", b"# caf\xe9\n");
     sandbox.run("encrypt a -o b --config c.toml").expect(2, "c.toml:1:6: this is not UTF-8");
     sandbox.write("c.toml", " ".repeat(65_536));

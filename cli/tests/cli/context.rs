@@ -17,6 +17,23 @@ fn all_pairs_of_both_kinds_open() {
     }
 }
 
+/// The library knows what a header needs.
+#[test]
+fn a_header_has_room_for_its_context() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a", "text");
+    let header_len = |context: &str| {
+        sandbox.ok(&format!("encrypt a --force {context}"));
+        assert_eq!(sandbox.ok(&format!("decrypt a.bulla -o - {context}")), b"text");
+        let report: serde_json::Value =
+            serde_json::from_slice(&sandbox.ok("inspect a.bulla --json")).unwrap();
+        report["header_len"].as_u64().unwrap()
+    };
+    assert_eq!(header_len(""), 1024);
+    assert_eq!(header_len(&format!("-c name={}", "x".repeat(200))), 1024);
+    assert_eq!(header_len(&format!("-c name={}", "x".repeat(1500))), 2048);
+}
+
 #[test]
 fn any_other_pairs_do_not_and_no_value_is_told() {
     let sandbox = sealed();

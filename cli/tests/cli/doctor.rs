@@ -180,6 +180,11 @@ fn a_broken_configuration_does_not_hide_the_store() {
     assert_eq!(said.len(), 2, "{said:?}");
     expect(&said[0], "FAIL  configuration: ", "bulla.toml:2:1: unknown field `url`");
     expect(&said[1], "ok    key store: ", "2 keys");
+    sandbox.configure("default = \"x\"\n[keys.app]\nurl = \"local:one\"");
+    let said = lines(&sandbox, "", 2);
+    assert_eq!(said.len(), 3, "{said:?}");
+    expect(&said[0], "FAIL  configuration: ", "bulla.toml:1:11: there is no key or group `x`");
+    expect(&said[1], "FAIL  configuration: ", "bulla.toml:3:1: unknown field `url`");
     let said = lines(&sandbox, "--config gone.toml", 2);
     expect(&said[0], "FAIL  configuration: gone.toml: no such file", "--config names it");
     sandbox.configure(

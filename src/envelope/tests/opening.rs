@@ -239,6 +239,29 @@ async fn builders_refuse_what_can_be_known() {
 }
 
 #[tokio::test]
+async fn headers_have_room_for_a_context_that_is_known() {
+    let (a, b) = (Fake::new("a"), Fake::new("b"));
+    let len = async |sealer: Sealer<&Fake>, context: &Context| {
+        sealer.begin(context).await.map(|sealing| Header::declared_len(&sealing.bytes).unwrap())
+    };
+    let sealer = || Sealer::builder().recipient(&a).recipient(&b);
+    let usual = len(sealer().build().unwrap(), &context()).await.unwrap();
+    let long = Context::new().with_key("name", "x".repeat(2000)).unwrap();
+    let refused = len(sealer().build().unwrap(), &long).await;
+    assert_eq!(kind(refused), ErrorKind::InvalidInput);
+
+    let room = || sealer().room_for(&long);
+    let longer = len(room().build().unwrap(), &long).await.unwrap();
+    assert_eq!((longer > usual, longer % 1024), (true, 0));
+    // The length is the sealer's: a shorter context does not show in it, and nothing makes it less.
+    assert_eq!(len(room().build().unwrap(), &context()).await.unwrap(), longer);
+    let none = sealer().room_for(&Context::new());
+    assert_eq!(len(none.build().unwrap(), &context()).await.unwrap(), usual);
+    // What was given stays.
+    assert_eq!(len(room().header_len(8192).build().unwrap(), &long).await.unwrap(), 8192);
+}
+
+#[tokio::test]
 async fn disabled_fails_closed() {
     let fake = Fake::new("a");
     let sealed = fake.seal(b"hello", &context()).await.unwrap();

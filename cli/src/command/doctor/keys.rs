@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bulla::{
-    Error, ErrorKind, KeyUri,
+    Error, ErrorKind, KeyUri, Registry,
     key::KeyState,
     provider::{ContextBinding, KeyInfo},
 };
+use bulla_config::Key;
 use bulla_local::{KeyRecord, Store};
 
 use super::report::{Check, KeyFacts, Subject};
@@ -14,13 +15,13 @@ use crate::{
     Session,
     failure::{Failure, Outcome},
     passphrases::Passphrases,
-    providers::{self, Backends, NamedKey, Provider},
+    providers::{self, Provider},
 };
 
 /// A finding for each key, in their order. A key that is configured shall work; others may have
 /// been disabled for good.
 pub(super) fn check_all(
-    keys: Vec<NamedKey>,
+    keys: Vec<Key>,
     configured: bool,
     store: &Store,
     passphrases: &Passphrases,
@@ -32,7 +33,7 @@ pub(super) fn check_all(
     });
     let given: BTreeMap<_, _> = given.collect();
     let doctor = Arc::new(Doctor {
-        backends: Backends::new(store.clone(), given),
+        registry: providers::registry(store.clone(), given),
         store: store.clone(),
         configured,
         has_passphrases: !passphrases.given().is_empty(),
@@ -44,14 +45,14 @@ pub(super) fn check_all(
 }
 
 struct Doctor {
-    backends: Backends,
+    registry: Registry,
     store: Store,
     configured: bool,
     has_passphrases: bool,
 }
 
 impl Doctor {
-    async fn check(self: Arc<Self>, key: NamedKey) -> Check {
+    async fn check(self: Arc<Self>, key: Key) -> Check {
         let mut facts = KeyFacts { uri: key.uri.to_string(), ..KeyFacts::default() };
         let check = match self.examine(&key, &mut facts).await {
             Ok(None) => Check::ok(Subject::Key, facts.to_text()),
@@ -64,12 +65,12 @@ impl Doctor {
     /// Fills in what is known. `Some` is a warning: what is the matter, and what to do.
     async fn examine(
         self: &Arc<Self>,
-        key: &NamedKey,
+        key: &Key,
         facts: &mut KeyFacts,
     ) -> Outcome<Option<(String, String)>> {
         providers::check_scheme(&key.uri)?;
         let Some(name) = providers::local_name(&key.uri).map(str::to_owned) else {
-            let provider = self.backends.connect(key).await?;
+            let provider = providers::connect(&self.registry, key).await?;
             describe(&provider, facts).await?;
             return Ok(None);
         };
@@ -85,7 +86,7 @@ impl Doctor {
             let message = format!("{}, under a passphrase, so it was not tried", facts.to_text());
             return Ok(Some((message, "give --passphrase-file to try it".to_owned())));
         }
-        let provider = self.backends.connect(key).await?;
+        let provider = providers::connect(&self.registry, key).await?;
         describe(&provider, facts).await?;
         Ok(None)
     }

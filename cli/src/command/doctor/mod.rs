@@ -5,33 +5,31 @@ mod report;
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
+use bulla_config::{Config, ConfigError};
 use bulla_local::{KeyRecord, Store};
 
 use self::report::{Check, Report, Subject};
 use crate::{
     Session,
     args::Doctor,
-    config::{Config, Place},
+    config::Place,
     failure::{Failure, Outcome},
     json,
     passphrases::Passphrases,
-    providers::{self, NamedKey},
-    shown, stdio,
+    providers, shown, stdio,
 };
 
 pub(crate) fn run(args: &Doctor, session: &Session) -> Outcome<()> {
     let passphrases = Passphrases::new(&args.passphrases.files, &session.cleanup)?;
-    let loaded = Config::load(session.config.as_deref());
-    let mut checks = configuration(&loaded, session);
+    let place = Place::find(session.config.as_deref());
+    let loaded = place.as_ref().map_or(Ok(None), Place::read);
+    let mut checks = configuration(place.as_ref(), &loaded);
     let (found, stored) = key_store();
     checks.push(found);
     let store = providers::store();
     let (wanted, configured) = match &loaded {
-        Ok(Some(config)) => {
-            let keys = config.keys.keys().filter_map(|name| NamedKey::configured(config, name));
-            (keys.collect(), true)
-        }
-        Ok(None) => (stored.iter().filter_map(NamedKey::stored).collect(), false),
+        Ok(Some(config)) => (config.keys().cloned().collect(), true),
+        Ok(None) => (stored.iter().filter_map(providers::stored_key).collect(), false),
         Err(_) => (Vec::new(), false),
     };
     if let Ok(store) = store {
@@ -49,42 +47,48 @@ pub(crate) fn run(args: &Doctor, session: &Session) -> Outcome<()> {
     }
 }
 
-fn configuration(loaded: &Outcome<Option<Config>>, session: &Session) -> Vec<Check> {
+fn configuration(
+    place: Option<&Place>,
+    loaded: &Result<Option<Config>, ConfigError>,
+) -> Vec<Check> {
     let subject = Subject::Configuration;
-    let place = Place::find(session.config.as_deref());
-    let check = match loaded {
-        Err(failure) => Check::failed(subject, failure),
+    let Some(place) = place else {
+        let none = "none (no home directory): keys are named by URIs";
+        return vec![Check::ok(subject, none.to_owned())];
+    };
+    let path = shown::path(&place.path);
+    let mut checks = match loaded {
         Ok(None) => {
-            let place =
-                place.as_ref().map_or("no home directory".to_owned(), |p| shown::path(&p.path));
-            return vec![Check::ok(subject, format!("none ({place}): keys are named by URIs"))];
+            return vec![Check::ok(subject, format!("none ({path}): keys are named by URIs"))];
         }
-        Ok(Some(config)) => {
-            let default = match &config.default {
-                Some(name) => format!("default {name}"),
-                None => "no default, so `encrypt` needs --key".to_owned(),
-            };
-            let message = format!(
-                "{}: {}, {}, {}, {default}",
-                config.path,
-                count(config.keys.len(), "key", "keys"),
-                count(config.groups.len(), "group", "groups"),
-                count(config.policies, "policy", "policies"),
-            );
-            Check::ok(subject, message)
+        Ok(Some(config)) => vec![Check::ok(subject, summary(config))],
+        Err(error) => {
+            let failures = place.failures(error);
+            failures.iter().map(|failure| Check::failed(subject, failure)).collect()
         }
     };
     // Whoever may write to it says which keys data is sealed to.
-    let open = place.filter(|place| {
-        fs::metadata(&place.path)
-            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o022 != 0)
-    });
-    let open = open.map(|place| {
-        let path = shown::path(&place.path);
+    let open = fs::metadata(&place.path)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o022 != 0);
+    if open {
         let message = format!("{path}: others may write to it and choose what data is sealed to");
-        Check::warn(subject, message, format!("chmod go-w {path}"))
-    });
-    [Some(check), open].into_iter().flatten().collect()
+        checks.push(Check::warn(subject, message, format!("chmod go-w {path}")));
+    }
+    checks
+}
+
+fn summary(config: &Config) -> String {
+    let default = match config.default_name() {
+        Some(name) => format!("default {name}"),
+        None => "no default, so `encrypt` needs --key".to_owned(),
+    };
+    format!(
+        "{}: {}, {}, {}, {default}",
+        config.origin(),
+        count(config.keys().len(), "key", "keys"),
+        count(config.groups().len(), "group", "groups"),
+        count(config.policies().len(), "policy", "policies"),
+    )
 }
 
 /// The keys in the store, if it can be read.

@@ -11,7 +11,7 @@ use super::claims::ClaimSet;
 use crate::{
     Session,
     args::SignToken,
-    config::Config,
+    config,
     failure::{Failure, Outcome},
     passphrases::Passphrases,
     providers::{Keys, Provider},
@@ -22,7 +22,7 @@ use crate::{
 pub(in crate::command) const DEFAULT_RSA: SigningAlgorithm = SigningAlgorithm::Rs256;
 
 pub(super) fn run(args: SignToken, session: &Session) -> Outcome<()> {
-    let config = Config::load(session.config.as_deref())?;
+    let config = config::load(session.config.as_deref())?;
     let key = Keys::choose(config.as_ref(), std::slice::from_ref(&args.key))?;
     let claims = ClaimSet::collect(&args)?;
     let passphrases = Passphrases::new(&args.passphrases.files, &session.cleanup)?;

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Session,
     args::VerifyToken,
-    config::Config,
+    config,
     failure::{Failure, Outcome},
     input::Source,
     json,
@@ -86,7 +86,7 @@ fn named_key(
     alg: Option<SigningAlgorithm>,
     session: &Session,
 ) -> Outcome<(Box<dyn KeySource>, Place)> {
-    let config = Config::load(session.config.as_deref())?;
+    let config = config::load(session.config.as_deref())?;
     let keys = Keys::choose(config.as_ref(), std::slice::from_ref(key))?;
     let rsa = alg.filter(is_rsa).unwrap_or(DEFAULT_RSA);
     let set = keys.jwk_set(Names { rsa, ed25519: Ed25519Name::default() }, &session.runtime)?;

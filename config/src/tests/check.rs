@@ -1,28 +1,40 @@
-use super::*;
+use std::time::Duration;
 
-fn parse(text: &str) -> Outcome<Config> {
-    check(&Source { path: "bulla.toml", text })
+use bulla::{Error, ErrorKind, envelope::WritePolicy, resilience::Policy};
+
+use crate::{Config, ConfigError};
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::from_text("bulla.toml", text)
 }
 
 #[track_caller]
 fn refused(text: &str, at: &str, said: &str) {
-    let told = format!("{:?}", parse(text).unwrap_err());
-    assert!(told.contains(&format!("bulla.toml:{at}: ")), "{told}");
-    assert!(told.contains(&said.escape_debug().to_string()), "{said:?} is not in {told}");
+    let told = parse(text).unwrap_err().to_string();
+    let line = told.lines().find(|line| line.starts_with(&format!("bulla.toml:{at}: ")));
+    assert!(line.is_some_and(|line| line.contains(said)), "{at}, {said:?} is not in {told}");
+}
+
+/// What a text is refused for, when that is one mistake.
+#[track_caller]
+fn refused_once(text: &str, at: &str, said: &str) {
+    refused(text, at, said);
+    let error = parse(text).unwrap_err();
+    assert_eq!(error.mistakes().len(), 1, "{error}");
 }
 
 /// The example of docs/configuration.md, which names every field.
 fn example() -> &'static str {
-    let doc = include_str!("../../../../docs/configuration.md");
+    let doc = include_str!("../../../docs/configuration.md");
     doc.split("```toml\n").nth(1).unwrap().split("```").next().unwrap()
 }
 
 #[test]
 fn the_documented_example_is_one() {
     let config = parse(example()).unwrap();
-    assert_eq!(config.default.as_deref(), Some("both"));
-    assert_eq!(config.keys["app"].uri.to_string(), "local:app");
-    assert_eq!(config.keys["backup"].policy, Policy::default());
+    assert_eq!(config.default_name(), Some("both"));
+    assert_eq!(config.key("app").unwrap().uri.to_string(), "local:app");
+    assert_eq!(config.key("backup").unwrap().policy, Policy::default());
     let patient = Policy::builder()
         .attempt_timeout(Duration::from_secs(2))
         .deadline(Duration::from_secs(10))
@@ -31,21 +43,21 @@ fn the_documented_example_is_one() {
         .retry_budget(25, 5)
         .breaker_threshold(6)
         .cool_down(Duration::from_mins(1));
-    assert_eq!(config.keys["app"].policy, patient.build().unwrap());
-    let both = &config.groups["both"];
+    assert_eq!(config.key("app").unwrap().policy, patient.build().unwrap());
+    let both = config.group("both").unwrap();
     assert_eq!(both.recipients, ["app", "backup"]);
     assert_eq!((both.write, both.header_len), (WritePolicy::AtLeast(1), Some(2048)));
 
-    let doc = include_str!("../../../../docs/configuration.md");
+    let doc = include_str!("../../../docs/configuration.md");
     let cloud = doc.split("```toml\n").nth(2).unwrap().split("```").next().unwrap();
     let config = parse(cloud).unwrap();
-    assert_eq!(config.keys["cloud"].uri.scheme(), "awskms");
-    assert_eq!(config.groups["both"].write, WritePolicy::AtLeast(1));
+    assert_eq!(config.key("cloud").unwrap().uri.scheme(), "awskms");
+    assert_eq!(config.group("both").unwrap().write, WritePolicy::AtLeast(1));
 }
 
 #[test]
 fn every_field_of_the_schema_is_documented() {
-    let doc = include_str!("../../../../docs/configuration.md");
+    let doc = include_str!("../../../docs/configuration.md");
     for field in [
         "default",
         "uri",
@@ -73,7 +85,7 @@ fn every_field_of_the_schema_is_documented() {
     ] {
         let text = example().replace(line, &format!("{line}\n{bad}"));
         assert!(text != example());
-        let told = format!("{:?}", parse(&text).unwrap_err());
+        let told = parse(&text).unwrap_err().to_string();
         assert!(told.contains("unknown field `colour`"), "{told}");
     }
 }
@@ -81,8 +93,86 @@ fn every_field_of_the_schema_is_documented() {
 #[test]
 fn nothing_is_no_mistake() {
     let config = parse("").unwrap();
-    assert!(config.keys.is_empty() && config.default.is_none());
-    assert!(format!("{:?}", config.default().unwrap_err()).contains("it names no key"));
+    assert!(config.keys().len() == 0 && config.default_name().is_none());
+    let error = config.recipients("a").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(error.message(), "bulla.toml has no key or group `a`; it names no key");
+    // It may be a secret that was pasted into the wrong place.
+    let error = config.recipients("s3cr3t!").unwrap_err();
+    assert!(!error.to_string().contains("s3cr3t"), "{error}");
+}
+
+#[test]
+fn every_mistake_is_told_with_its_place() {
+    let text = r#"default = "nobody"
+colour = 1
+
+[keys.app]
+uri = "loca:app"
+policy = "patient"
+
+[keys.backup]
+url = "local:two"
+
+[keys.".hidden"]
+uri = "local:three"
+policy = "none"
+
+[groups.both]
+recipients = ["app", "backup", "cloud", "app"]
+write = { at-least = 9 }
+
+[policies.patient]
+deadline = "5"
+attempt-timeout = "1d"
+"#;
+    let error = parse(text).unwrap_err();
+    let expected = [
+        "bulla.toml:1:11: there is no key or group `nobody`",
+        "bulla.toml:2:1: unknown field `colour`, expected one of `default`, `keys`, `groups`, `policies`",
+        "bulla.toml:5:7: `uri` is no key URI: unknown scheme \"loca\"",
+        "bulla.toml:9:1: unknown field `url`, expected `uri` or `policy`, in: url = \"local:two\"",
+        "bulla.toml:11:7: `keys..hidden`: a name is 1 to 64 of",
+        "bulla.toml:13:10: there is no policy `none`",
+        "bulla.toml:16:32: `cloud` is no key; recipients are names from [keys]",
+        "bulla.toml:16:41: `app` is a recipient twice",
+        "bulla.toml:17:9: `at-least` is 9; this group has 4 recipient(s)",
+        "bulla.toml:20:12: `deadline`: 5 is no duration",
+        "bulla.toml:21:19: `attempt-timeout`: 1d is no duration",
+    ];
+    let told = error.to_string();
+    assert_eq!(told.lines().count(), expected.len(), "{told}");
+    for (line, expected) in told.lines().zip(expected) {
+        assert!(line.starts_with(expected), "{expected:?} is not {line:?}");
+    }
+    let places: Vec<_> = error.mistakes().iter().map(|mistake| mistake.line).collect();
+    assert_eq!(places, [1, 2, 5, 9, 11, 13, 16, 16, 17, 20, 21]);
+
+    // For those who log errors of the library, it is one of them, in one line.
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let error = Error::from(error);
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(error.message(), told.replace('\n', "; "));
+}
+
+#[test]
+fn mistakes_without_end_are_counted() {
+    let text: String = (0..100).map(|n| format!("[keys.k{n}]\n")).collect();
+    let error = parse(&text).unwrap_err();
+    assert_eq!(error.mistakes().len(), 100);
+    let told = error.to_string();
+    assert_eq!(told.lines().count(), 21);
+    assert!(told.ends_with("\nbulla.toml: and 80 more"), "{told}");
+}
+
+/// What is wrong in one place is no mistake of another one that names it.
+#[test]
+fn mistakes_have_no_echo() {
+    refused_once("[keys.a]\nuri = 3\n[groups.g]\nrecipients = [\"a\"]", "2:7", "invalid type");
+    refused_once("default = \"a\"\n[keys.a]\nuri = \"b\"", "3:7", "no key URI");
+    refused_once("[keys.a]\nuri = \"local:a\"\npolicy = \"p\"\n[policies.p]\nx = 1", "5:1", "`x`");
+    refused_once("default = \"g\"\n[groups.g]\nrecipients = []", "3:14", "not 0");
+    refused_once("default = \"a\"\n[keys.a]\nuri = ", "3:7", "");
 }
 
 #[test]
@@ -134,9 +224,9 @@ fn names() {
         refused(&format!("[groups.\"{bad}\"]\nrecipients = []"), "1:9", "a name is 1 to 64");
     }
     let longest = "a".repeat(64);
-    for good in ["a", "0", "_", "a.b-c_D9", &longest] {
+    for good in ["a", "0", "_", "a.b-c_D9", longest.as_str()] {
         let text = format!("default = \"{good}\"\n[keys.\"{good}\"]\nuri = \"local:a\"");
-        assert_eq!(parse(&text).unwrap().default().unwrap(), good);
+        assert_eq!(parse(&text).unwrap().default_name(), Some(good));
     }
 }
 
@@ -168,7 +258,7 @@ fn values() {
         "2:32",
         "`backoff.cap`: x is",
     );
-    refused("[policies.p]\nbreaker = { cool-down = \"1d\" }", "2:24", "`breaker.cool-down`: 1d is");
+    refused("[policies.p]\nbreaker = { cool-down = \"1d\" }", "2:25", "`breaker.cool-down`: 1d is");
     // What the values are to each other is the library's to say.
     refused("\n[policies.p]\nmax-attempts = 11", "2:11", "`p`: resilience policy: 11 attempts");
     refused("[policies.p]\ndeadline = \"2s\"", "1:11", "is over the deadline of 2s");
