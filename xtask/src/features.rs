@@ -61,9 +61,11 @@ fn rows(providers: &[Provider]) -> Vec<Row> {
         rows.push(Row::new(package, BOTH, Skipped, depth));
     }
     rows.extend([
-        // These are about backends, and mean nothing without one.
+        // The suite and the joined tests are about backends, and mean nothing without one.
         Row::new("bulla-conformance", RUSTCRYPTO, Skipped, Tested),
         Row::new("bulla-conformance", BOTH, Skipped, Tested),
+        Row::new("bulla-config", BARE, Skipped, Built),
+        Row::new("bulla-config", RUSTCRYPTO, Skipped, Tested),
         // Joined tests take long to link: without tokens they are linted only.
         Row::new("bulla-tests", RUSTCRYPTO, Skipped, Linted),
         Row::new("bulla-tests", BOTH, Skipped, Tested),
