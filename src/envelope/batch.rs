@@ -73,11 +73,11 @@ where
         let bytes = items.iter().map(|item| item.plaintext.len() as u64).sum();
         let wanted = Wanted { messages: items.len() as u64, bytes };
         let Source { key, shared } = self.data_key(key_context, wanted).await?;
-        let Fresh { schedule, recipients, missing } = &*key;
+        let Fresh { schedule, missing, .. } = &*key;
         let message = Message { suite: self.suite(), shared, padded: None };
         let seal = |item: &BatchItem<'_>| {
             let context = Context::from_parts(key_context.clone(), item.item_context.clone())?;
-            message.seal(schedule, recipients, &context, item.plaintext)
+            message.seal(schedule, key.head(), &context, item.plaintext)
         };
         Ok(SealedBatch { items: items.iter().map(seal).collect(), missing: missing.clone() })
     }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     context::{Context, EncryptionContext},
     error::{Error, ErrorKind, Operation, Result},
-    format::{self, Header, MAX_RECIPIENTS, Message, Sealing, Suite, recipient},
+    format::{self, Head, Header, MAX_RECIPIENTS, Message, Sealing, Suite, recipient},
     key::MAX_WRAPPED_LEN,
     provider::{ContextBinding, CryptoProvider},
 };
@@ -110,7 +110,7 @@ where
         let wanted = Wanted { messages: 1, bytes: plaintext.len() as u64 };
         let Source { key, shared } = self.data_key(context.key(), wanted).await?;
         let message = Message { suite: self.suite, shared, padded: None };
-        let sealed = message.seal(&key.schedule, &key.recipients, context, plaintext)?;
+        let sealed = message.seal(&key.schedule, key.head(), context, plaintext)?;
         Ok((sealed, key.missing.clone()))
     }
 
@@ -199,6 +199,16 @@ pub(super) struct Source {
 pub(super) enum Key {
     Own(Box<Fresh>),
     Leased(Arc<Lease>),
+}
+
+impl Key {
+    /// What headers of messages without padding are made from.
+    pub(super) fn head(&self) -> Head<'_> {
+        match self {
+            Self::Own(fresh) => Head::Recipients(&fresh.recipients),
+            Self::Leased(lease) => Head::Written(&lease.head),
+        }
+    }
 }
 
 impl Deref for Key {
@@ -314,7 +324,7 @@ where
         };
         check_fit(needed, header_len).map_err(at_build)?;
         let cache = cache.map(|(policy, make)| {
-            let leases = Arc::new(SealingCache::new(policy));
+            let leases = Arc::new(SealingCache::new(policy, suite));
             Cache { leases, make }
         });
         Ok(Sealer { recipients: recipients.into(), suite, header_len, policy, cache })

@@ -106,6 +106,22 @@ impl Schedule {
         }
         Ok(tag)
     }
+
+    /// Refuses any other tag, in constant time.
+    pub(crate) fn check_tag(
+        &self,
+        tag: &[u8],
+        suite: Suite,
+        untagged_header: &[u8],
+        salt: &Salt,
+        commitment: &[u8; COMMITMENT_LEN],
+    ) -> Result<()> {
+        let expected = self.header_tag(suite, untagged_header, salt, commitment)?;
+        if bool::from(expected.as_slice().ct_eq(tag)) {
+            return Ok(());
+        }
+        Err(Error::not_authentic())
+    }
 }
 
 impl std::fmt::Debug for Schedule {

@@ -221,14 +221,14 @@ pub(crate) fn fixed_len(stored: &EncryptionContext) -> usize {
     PREFIX_LEN + stored.encoded_len() + 1 + TAG_LEN
 }
 
-struct Prefix {
-    suite: Suite,
+pub(super) struct Prefix {
+    pub(super) suite: Suite,
     shared: bool,
-    len: usize,
+    pub(super) len: usize,
 }
 
 impl Prefix {
-    fn parse(reader: &mut Reader<'_>) -> Result<Self> {
+    pub(super) fn parse(reader: &mut Reader<'_>) -> Result<Self> {
         if reader.0.first_chunk() != Some(&MAGIC) {
             return Err(Error::malformed(match reader.0.first_chunk() {
                 Some(&DIRECT_MAGIC) => "this is a direct message; `decrypt_direct` opens it",

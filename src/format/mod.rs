@@ -7,6 +7,7 @@
 pub(crate) mod chunk;
 pub(crate) mod derive;
 mod direct;
+mod familiar;
 mod header;
 mod opening;
 mod preamble;
@@ -26,8 +27,9 @@ pub use self::{
     text::{TEXT_PREFIX, from_text, to_text},
 };
 pub(crate) use self::{
+    familiar::Familiar,
     header::{fixed_len, split_tag, write},
-    sealing::Message,
+    sealing::{Head, Message},
 };
 
 /// The first bytes of sealed data.

@@ -41,16 +41,20 @@ impl Opening {
 
     /// Opens all chunks of a value, or none.
     pub(crate) fn open_value(self, sealed: &[u8]) -> Result<Plaintext> {
-        let suite = self.header.suite;
-        let len = u64::try_from(sealed.len())
-            .ok()
-            .and_then(|len| suite.plaintext_len(len))
-            .and_then(|len| usize::try_from(len).ok())
-            .ok_or_else(Error::not_authentic)?;
-        let mut plaintext = Wiped::zeros(len);
-        self.chunks.open_run(0, sealed, &mut plaintext, || false)?;
-        Ok(Plaintext::new(plaintext.into_vec()))
+        open_chunks(&self.chunks, sealed)
     }
+}
+
+/// Opens all chunks of a value, or none.
+pub(super) fn open_chunks(chunks: &ChunkOpener, sealed: &[u8]) -> Result<Plaintext> {
+    let len = u64::try_from(sealed.len())
+        .ok()
+        .and_then(|len| chunks.suite().plaintext_len(len))
+        .and_then(|len| usize::try_from(len).ok())
+        .ok_or_else(Error::not_authentic)?;
+    let mut plaintext = Wiped::zeros(len);
+    chunks.open_run(0, sealed, &mut plaintext, || false)?;
+    Ok(Plaintext::new(plaintext.into_vec()))
 }
 
 impl fmt::Debug for Opening {

@@ -1,7 +1,5 @@
 //! What stands before the chunks: header, salt and commitment.
 
-use subtle::ConstantTimeEq;
-
 use super::{
     derive::{AFTER_HEADER_LEN, COMMITMENT_LEN, SALT_LEN, Salt, Schedule},
     header::{Header, PREFIX_LEN},
@@ -60,11 +58,7 @@ impl Preamble {
     /// Holds the header against a data key, in constant time.
     pub(crate) fn check_tag(&self, schedule: &Schedule) -> Result<()> {
         let Self { header, salt, commitment } = self;
-        let tag = schedule.header_tag(header.suite(), header.untagged(), salt, commitment)?;
-        if bool::from(tag.as_slice().ct_eq(header.tag())) {
-            return Ok(());
-        }
-        Err(Error::not_authentic())
+        schedule.check_tag(header.tag(), header.suite(), header.untagged(), salt, commitment)
     }
 }
 

@@ -9,12 +9,22 @@ use super::{
     suite::Suite,
 };
 use crate::{
-    context::Context,
+    context::{Context, EncryptionContext},
     error::{Error, Result},
     key::Wrapped,
 };
 
+/// What a header is made from.
+#[derive(Clone, Copy)]
+pub(crate) enum Head<'a> {
+    /// The recipients that the data key was wrapped for.
+    Recipients(&'a [Wrapped]),
+    /// A header that was [written](header::write) before, its tag still zero.
+    Written(&'a [u8]),
+}
+
 /// What is the same for every message sealed in one way.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Message {
     pub(crate) suite: Suite,
     /// Flag bit 0: the data key serves other messages too.
@@ -23,11 +33,20 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// Seals a value under a data key that was wrapped for these recipients.
+    /// A header for all messages of one data key, its tag still zero.
+    pub(crate) fn write_head(
+        &self,
+        recipients: &[Wrapped],
+        stored: &EncryptionContext,
+    ) -> Result<Vec<u8>> {
+        header::write(self.suite, self.shared, stored, recipients, self.padded, 0)
+    }
+
+    /// Seals a value under a data key that was wrapped for the recipients in `head`.
     pub(crate) fn seal(
         &self,
         schedule: &Schedule,
-        recipients: &[Wrapped],
+        head: Head<'_>,
         context: &Context,
         plaintext: &[u8],
     ) -> Result<Vec<u8>> {
@@ -38,7 +57,7 @@ impl Message {
             .ok_or_else(|| Error::invalid("the value is too long"))?;
         let salt = Salt::random()?;
         let Sealing { mut bytes, mut chunks } =
-            self.begin_with(schedule, recipients, context, salt, body_len)?;
+            self.begin_with(schedule, head, context, salt, body_len)?;
         let start = bytes.len();
         bytes.resize(start + body_len, 0);
         let mut out =
@@ -55,14 +74,15 @@ impl Message {
         recipients: &[Wrapped],
         context: &Context,
     ) -> Result<Sealing> {
-        self.begin_with(schedule, recipients, context, Salt::random()?, 0)
+        let head = Head::Recipients(recipients);
+        self.begin_with(schedule, head, context, Salt::random()?, 0)
     }
 
     /// `body_len` is how many bytes will follow, for which room is made at once.
     pub(crate) fn begin_with(
         &self,
         schedule: &Schedule,
-        recipients: &[Wrapped],
+        head: Head<'_>,
         context: &Context,
         salt: Salt,
         body_len: usize,
@@ -70,7 +90,16 @@ impl Message {
         let &Self { suite, shared, padded } = self;
         context.refuse_reserved()?;
         let room = AFTER_HEADER_LEN + body_len;
-        let mut bytes = header::write(suite, shared, context.key(), recipients, padded, room)?;
+        let mut bytes = match head {
+            Head::Recipients(recipients) => {
+                header::write(suite, shared, context.key(), recipients, padded, room)?
+            }
+            Head::Written(header) => {
+                let mut bytes = Vec::with_capacity(header.len() + room);
+                bytes.extend_from_slice(header);
+                bytes
+            }
+        };
         let keys = schedule.body_keys(suite, &salt, context.all())?;
         let (untagged, _) = split_tag(&mut bytes);
         let tag = schedule.header_tag(suite, untagged, &salt, &keys.commitment)?;

@@ -11,9 +11,10 @@ use super::{
     table::{Keep, Kept, Table},
 };
 use crate::{
+    context::EncryptionContext,
     crypto::{Backend, Preferred},
     error::Result,
-    format::{Header, derive::Schedule},
+    format::{Familiar, Header, derive::Schedule},
 };
 
 /// The data keys of one opener, and so of one set of providers, by what was unwrapped: the digest
@@ -26,8 +27,10 @@ pub(in crate::envelope) struct OpeningCache {
 }
 
 #[derive(Debug)]
-struct Unwrapped {
-    schedule: Arc<Schedule>,
+pub(in crate::envelope) struct Unwrapped {
+    pub(in crate::envelope) schedule: Arc<Schedule>,
+    /// The context that is stored with the wraps, which a header was held against.
+    pub(in crate::envelope) stored: EncryptionContext,
     begun: Instant,
     policy: CachePolicy,
 }
@@ -82,10 +85,10 @@ impl OpeningCache {
         let id = Preferred::sha256(&[header.wraps()]);
         let policy = self.policy;
         let begin = || -> BoxFuture<'static, Result<Unwrapped>> {
-            let unwrapped = unwrap();
+            let (unwrapped, stored) = (unwrap(), header.stored.clone());
             Box::pin(async move {
                 let schedule = unwrapped.await?;
-                Ok(Unwrapped { schedule, begun: Instant::now(), policy })
+                Ok(Unwrapped { schedule, stored, begun: Instant::now(), policy })
             })
         };
         let now = Instant::now();
@@ -112,6 +115,18 @@ impl OpeningCache {
             }
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// The data key of a value whose header need not be parsed for it: one that is kept, and not due
+    /// for renewal. Anything else is for [`data_key`](Self::data_key).
+    pub(in crate::envelope) fn familiar(&self, value: &Familiar<'_>) -> Option<Arc<Unwrapped>> {
+        let now = Instant::now();
+        let held = self.keys.value(&Preferred::sha256(&[value.wraps()]), now)?;
+        if now >= held.begun + self.policy.renewal_age() {
+            return None;
+        }
+        self.tally.add(Event::Hit, 1);
+        Some(held)
     }
 
     /// Keeps a data key that a header was held against. Before that, whoever can change a header

@@ -10,12 +10,18 @@ use super::{
     stats::{CacheStats, Event, Tally},
     table::{Keep, Kept, Table},
 };
-use crate::{context::EncryptionContext, envelope::wrapping::Fresh, error::Result};
+use crate::{
+    context::EncryptionContext,
+    envelope::wrapping::Fresh,
+    error::Result,
+    format::{Message, Suite},
+};
 
 /// The data keys of one sealer, and so of one suite and one set of recipients, by key context:
 /// whoever may open one message of a data key may open them all, and so it serves no others.
 #[derive(Debug)]
 pub(in crate::envelope) struct SealingCache {
+    message: Message,
     policy: CachePolicy,
     leases: Arc<Table<EncryptionContext, Lease>>,
     tally: Tally,
@@ -25,6 +31,8 @@ pub(in crate::envelope) struct SealingCache {
 #[derive(Debug)]
 pub(in crate::envelope) struct Lease {
     pub(in crate::envelope) fresh: Fresh,
+    /// The header that all its messages have, but for their tags.
+    pub(in crate::envelope) head: Vec<u8>,
     begun: Instant,
     policy: CachePolicy,
     used: Mutex<Used>,
@@ -44,9 +52,11 @@ pub(in crate::envelope) struct Wanted {
 }
 
 impl SealingCache {
-    pub(in crate::envelope) fn new(policy: CachePolicy) -> Self {
+    /// For values of this suite.
+    pub(in crate::envelope) fn new(policy: CachePolicy, suite: Suite) -> Self {
+        let message = Message { suite, shared: true, padded: None };
         let leases = Table::new(policy.capacity, Keep::Fetched);
-        Self { policy, leases, tally: Tally::new("seal") }
+        Self { message, policy, leases, tally: Tally::new("seal") }
     }
 
     /// Whether a lease can ever hold this much.
@@ -61,10 +71,14 @@ impl SealingCache {
         wanted: Wanted,
         make: impl Fn() -> BoxFuture<'static, Result<Fresh>> + Send + Sync,
     ) -> Result<Arc<Lease>> {
-        let policy = self.policy;
+        let Self { message, policy, .. } = *self;
         let begin = || -> BoxFuture<'static, Result<Lease>> {
-            let fresh = make();
-            Box::pin(async move { Ok(Lease::new(fresh.await?, policy)) })
+            let (fresh, stored) = (make(), context.clone());
+            Box::pin(async move {
+                let fresh = fresh.await?;
+                let head = message.write_head(&fresh.recipients, &stored)?;
+                Ok(Lease::new(fresh, head, policy))
+            })
         };
         let mut waited = false;
         loop {
@@ -105,8 +119,8 @@ impl SealingCache {
 }
 
 impl Lease {
-    fn new(fresh: Fresh, policy: CachePolicy) -> Self {
-        Self { fresh, begun: Instant::now(), policy, used: Mutex::default() }
+    fn new(fresh: Fresh, head: Vec<u8>, policy: CachePolicy) -> Self {
+        Self { fresh, head, begun: Instant::now(), policy, used: Mutex::default() }
     }
 
     /// Takes all of `wanted`, or nothing if that is more than is left.

@@ -26,8 +26,9 @@ fn recipient() -> Wrapped {
 fn hello(suite: Suite) -> Vec<u8> {
     let context = Context::new().with_key("tenant", "acme").unwrap().with_item("row", "7").unwrap();
     let message = Message { suite, shared: false, padded: None };
-    let Sealing { mut bytes, mut chunks, .. } =
-        message.begin_with(&schedule(), &[recipient()], &context, salt(), 0).unwrap();
+    let Sealing { mut bytes, mut chunks, .. } = message
+        .begin_with(&schedule(), Head::Recipients(&[recipient()]), &context, salt(), 0)
+        .unwrap();
     assert_eq!(bytes.len(), 136 + 56);
     let start = bytes.len();
     bytes.resize(start + 5 + 16, 0);
@@ -74,8 +75,9 @@ fn chunk_numbers_around_two_to_the_32() {
     ] {
         for (index, answer) in ((1u64 << 32) - 1..).zip(answers) {
             let message = Message { suite, shared: false, padded: None };
-            let Sealing { mut chunks, .. } =
-                message.begin_with(&schedule(), &[recipient()], &context, salt(), 0).unwrap();
+            let Sealing { mut chunks, .. } = message
+                .begin_with(&schedule(), Head::Recipients(&[recipient()]), &context, salt(), 0)
+                .unwrap();
             chunks.skip_to(index);
             let mut out = [0; 21];
             chunks.seal(b"hello", &mut out).unwrap();

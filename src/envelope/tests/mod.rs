@@ -9,7 +9,7 @@ use crate::{
     crypto::{Backend, Preferred},
     error::{Error, ErrorKind, Result},
     format::{
-        Header, Message, Preamble, Sealing, Suite,
+        Head, Header, Message, Preamble, Sealing, Suite,
         chunk::ChunkOpener,
         derive::{Salt, Schedule},
     },
@@ -46,5 +46,5 @@ pub(crate) fn with_salt(
 ) -> Sealing {
     let message = Message { suite, shared: false, padded: Some(1024) };
     let schedule = Schedule::new(data_key.share()).unwrap();
-    message.begin_with(&schedule, &recipients, context, Salt(salt), 0).unwrap()
+    message.begin_with(&schedule, Head::Recipients(&recipients), context, Salt(salt), 0).unwrap()
 }

@@ -288,7 +288,12 @@ async fn foreign_recipients_are_passed_over() {
     };
     let message = Message { suite: Suite::default(), shared: false, padded: Some(1024) };
     let sealed = message
-        .seal(&Schedule::new(key.share()).unwrap(), &[foreign, own], &context(), b"hello")
+        .seal(
+            &Schedule::new(key.share()).unwrap(),
+            Head::Recipients(&[foreign, own]),
+            &context(),
+            b"hello",
+        )
         .unwrap();
     assert_eq!(&*fake.open(&sealed, &context()).await.unwrap(), b"hello");
     assert_eq!(Header::declared_len(&sealed).unwrap(), 1024);
