@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+#![cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+
+mod bound;
+mod capabilities;
+mod client;
+mod connecting;
+mod create;
+mod error;
+mod keys;
+mod login;
+mod module;
+mod object;
+mod pin;
+mod provider;
+mod public;
+mod roles;
+mod scheme;
+mod seal;
+mod selection;
+mod settings;
+mod sign;
+mod token;
+
+pub use create::{CreatedKey, KeyKind};
+pub use provider::Pkcs11;
+pub use scheme::Pkcs11Scheme;
+pub use settings::Pkcs11Builder;
