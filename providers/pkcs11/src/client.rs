@@ -26,7 +26,7 @@ pub(crate) const NONCE_LEN: usize = 12;
 pub(crate) const TAG_LEN: usize = 16;
 
 /// Bits of the same.
-const TAG_BITS: u8 = 128;
+const TAG_BITS: u64 = 128;
 
 impl Work<'_> {
     /// AES-GCM: nonce, ciphertext and tag. The nonce that counts is the one that the token used, since
@@ -219,7 +219,7 @@ fn signing(algorithm: SigningAlgorithm) -> Result<(Mechanism<'static>, &'static 
     })
 }
 
-fn pss(hash_alg: MechanismType, mgf: PkcsMgfType, salt: u8) -> Mechanism<'static> {
+fn pss(hash_alg: MechanismType, mgf: PkcsMgfType, salt: u64) -> Mechanism<'static> {
     Mechanism::RsaPkcsPss(PkcsPssParams { hash_alg, mgf, s_len: salt.into() })
 }
 

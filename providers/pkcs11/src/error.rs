@@ -159,7 +159,9 @@ fn of_library(reported: &Reported, what: &str) -> Error {
     match reported {
         Reported::LibraryLoading(_) | Reported::MissingSymbol(_) => Error::new(
             ErrorKind::InvalidInput,
-            format!("{what} can't be loaded as a PKCS #11 module; check the path, and what it needs"),
+            format!(
+                "{what} can't be loaded as a PKCS #11 module; check the path, and what it needs"
+            ),
         ),
         Reported::NotSupported | Reported::NullFunctionPointer => {
             let message = format!("the PKCS #11 module lacks a function that {what} needs");

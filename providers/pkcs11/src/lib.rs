@@ -5,7 +5,6 @@ mod bound;
 mod capabilities;
 mod client;
 mod connecting;
-mod create;
 mod error;
 mod keys;
 mod login;
@@ -22,7 +21,6 @@ mod settings;
 mod sign;
 mod token;
 
-pub use create::{CreatedKey, KeyKind};
 pub use provider::Pkcs11;
 pub use scheme::Pkcs11Scheme;
 pub use settings::Pkcs11Builder;

@@ -1,7 +1,6 @@
 //! A token that was logged in to, and its sessions.
 
 use std::{
-    collections::HashMap,
     mem,
     sync::{Mutex, PoisonError},
 };
@@ -31,7 +30,7 @@ pub(crate) struct Login {
     anchor: Mutex<Session>,
     idle: Mutex<Vec<Session>>,
     /// Looking keys up costs more than using them.
-    handles: Mutex<HashMap<ObjectId, ObjectHandle>>,
+    handles: Mutex<Vec<(ObjectId, ObjectHandle)>>,
 }
 
 impl Login {
@@ -69,7 +68,7 @@ impl Login {
     /// was out.
     pub(crate) fn handle(&self, session: &Session, key: &ObjectId) -> Result<ObjectHandle, Fault> {
         let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(handle) = handles.get(key) {
+        if let Some((_, handle)) = handles.iter().find(|(known, _)| known == key) {
             return Ok(*handle);
         }
         let what = key.describe();
@@ -78,7 +77,7 @@ impl Login {
         let found = session.find_objects(&template).map_err(|e| fault(&e, &what))?;
         match found.as_slice() {
             [handle] => {
-                handles.insert(key.clone(), *handle);
+                handles.push((key.clone(), *handle));
                 Ok(*handle)
             }
             [] => {

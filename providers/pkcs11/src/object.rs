@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What an object is found again by: its class and its CKA_ID.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ObjectId {
     pub(crate) class: ObjectClass,
     pub(crate) id: Vec<u8>,
@@ -219,8 +219,8 @@ impl Attributes {
 
     /// AES-GCM where key and token have it, since that binds the context; AES Key Wrap otherwise.
     fn sealing(&self, what: &str, can: impl Fn(MechanismType) -> bool) -> Result<Purpose, Fault> {
-        let aes_256 = self.key_type == Some(KeyType::AES)
-            && self.value_len.is_none_or(|len| len == 32);
+        let aes_256 =
+            self.key_type == Some(KeyType::AES) && self.value_len.is_none_or(|len| len == 32);
         if !aes_256 {
             return Err(unsupported(format!("{what} is no AES key of 256 bits")));
         }

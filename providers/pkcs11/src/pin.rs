@@ -80,8 +80,7 @@ impl Pin {
                 ),
             )));
         }
-        if let Some(pin) = pin.as_ref().filter(|pin| module.was_refused(token.serial_number(), pin)) {
-            let _: &SecretString = pin;
+        if pin.as_ref().is_some_and(|pin| module.was_refused(token.serial_number(), pin)) {
             let message = format!(
                 "{what} has refused this PIN, and it is not tried again, since that would lock it; \
                  correct the PIN and start anew"
@@ -130,7 +129,8 @@ fn read_file(path: &PathBuf) -> Result<Zeroizing<String>> {
     }
     let text = bytes.get(..len).filter(|text| text.len() < MAX_LEN);
     let text = text.and_then(|text| std::str::from_utf8(text).ok());
-    let text = text.ok_or_else(|| cannot(format!("it is not text of less than {MAX_LEN} bytes")))?;
+    let text =
+        text.ok_or_else(|| cannot(format!("it is not text of less than {MAX_LEN} bytes")))?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 
@@ -171,7 +171,9 @@ mod tests {
             let Pin::File(path) = Pin::parse_source(source).unwrap() else { panic!("{source}") };
             assert_eq!(path.to_str(), Some("/run/pin"));
         }
-        for source in ["", "file:", "file:pin", "file://host/pin", "/run/pin", "|cat pin", "http:/x"] {
+        for source in
+            ["", "file:", "file:pin", "file://host/pin", "/run/pin", "|cat pin", "http:/x"]
+        {
             assert_eq!(Pin::parse_source(source).unwrap_err().kind(), ErrorKind::InvalidInput);
         }
     }

@@ -136,10 +136,8 @@ pub(crate) fn read(
 }
 
 fn rsa(n: &[u8], e: &[u8]) -> Option<(Pair, Vec<u8>)> {
-    let key = RsaPublicKeyRef {
-        modulus: UintRef::new(n).ok()?,
-        public_exponent: UintRef::new(e).ok()?,
-    };
+    let key =
+        RsaPublicKeyRef { modulus: UintRef::new(n).ok()?, public_exponent: UintRef::new(e).ok()? };
     let modulus = key.modulus.as_bytes();
     let long = (256..=1024).contains(&modulus.len()) && modulus.first().is_some_and(|b| *b >= 128);
     let spki = encode(RSA, Some(AnyRef::NULL), &key.to_der().ok()?)?;
@@ -182,11 +180,7 @@ fn curve(params: &[u8]) -> Option<(Pair, ObjectIdentifier)> {
     Some((pair, oid))
 }
 
-fn encode(
-    oid: ObjectIdentifier,
-    parameters: Option<AnyRef<'_>>,
-    key: &[u8],
-) -> Option<Vec<u8>> {
+fn encode(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -> Option<Vec<u8>> {
     let subject_public_key = BitStringRef::from_bytes(key).ok()?;
     let algorithm = AlgorithmIdentifier { oid, parameters };
     SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der().ok()
@@ -217,8 +211,13 @@ mod tests {
         assert_eq!(spki.0, Pair::Ed25519);
         assert_eq!(on_curve(&name, &wrapped).unwrap(), spki);
         assert_eq!(on_curve(&oid, &[7; 32]).unwrap(), spki);
-        assert_eq!(on_curve(&[0x13, 10, b'c', b'u', b'r', b'v', b'e', b'2', b'5', b'5', b'1', b'9'],
-                   &wrapped), None);
+        assert_eq!(
+            on_curve(
+                &[0x13, 10, b'c', b'u', b'r', b'v', b'e', b'2', b'5', b'5', b'1', b'9'],
+                &wrapped
+            ),
+            None
+        );
 
         let p256 = curve_params(Pair::P256).unwrap();
         let bare = [&[4][..], &[9; 64]].concat();

@@ -107,11 +107,7 @@ impl KeySelection {
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
         };
-        Ok(Self {
-            label: uri.object().map(str::to_owned),
-            id: uri.id().map(<[u8]>::to_vec),
-            class,
-        })
+        Ok(Self { label: uri.object().map(str::to_owned), id: uri.id().map(<[u8]>::to_vec), class })
     }
 
     /// The attributes that objects of one class are looked up by.
