@@ -24,8 +24,6 @@ pub(crate) struct Login {
     pub(crate) label: String,
     /// The state of the module that this belongs to.
     pub(crate) epoch: u64,
-    /// Which of the provider's logins this is.
-    pub(crate) generation: u64,
     /// Logging in lasts until the last session is closed, so one is never used and never closed.
     anchor: Mutex<Session>,
     idle: Mutex<Vec<Session>>,
@@ -34,15 +32,9 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    pub(crate) fn new(
-        slot: Slot,
-        label: String,
-        epoch: u64,
-        generation: u64,
-        anchor: Session,
-    ) -> Self {
+    pub(crate) fn new(slot: Slot, label: String, epoch: u64, anchor: Session) -> Self {
         let (idle, handles) = (Mutex::default(), Mutex::default());
-        Self { slot, label, epoch, generation, anchor: Mutex::new(anchor), idle, handles }
+        Self { slot, label, epoch, anchor: Mutex::new(anchor), idle, handles }
     }
 
     /// A session that nobody else has.

@@ -186,20 +186,17 @@ fn encode(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -> 
     SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der().ok()
 }
 
-/// CKA_EC_PARAMS of a curve, for making keys.
-pub(crate) fn curve_params(pair: Pair) -> Option<Vec<u8>> {
-    match pair {
-        Pair::Rsa(_) => None,
-        Pair::P256 => P256.to_der().ok(),
-        Pair::P384 => P384.to_der().ok(),
-        Pair::P521 => P521.to_der().ok(),
-        Pair::Ed25519 => ED25519.to_der().ok(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn curve_params(pair: Pair) -> Option<Vec<u8>> {
+        match pair {
+            Pair::P256 => P256.to_der().ok(),
+            Pair::Ed25519 => ED25519.to_der().ok(),
+            _ => None,
+        }
+    }
 
     /// SoftHSM wraps points, and names Ed25519 by its OID in one half and in words in the other.
     #[test]

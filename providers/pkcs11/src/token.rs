@@ -175,7 +175,7 @@ impl Token {
         let opened = self.module.context.open_ro_session_no_drop(slot);
         let session = opened.map_err(|e| fault(&e, &what))?;
         match self.pin.log_in(&session, &info, &self.module, generation > 1) {
-            Ok(()) => Ok(Login::new(slot, info.label().to_owned(), epoch, generation, session)),
+            Ok(()) => Ok(Login::new(slot, info.label().to_owned(), epoch, session)),
             Err(fault) => {
                 drop(session.close());
                 Err(match fault {

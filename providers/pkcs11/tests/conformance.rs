@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests are tests too")]
 
+#[allow(dead_code, reason = "each test needs a part of it")]
 mod world;
 
 use std::sync::Arc;

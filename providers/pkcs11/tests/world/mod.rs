@@ -42,3 +42,37 @@ pub(crate) fn aes(session: &Session, label: &str, id: &[u8], gcm: bool) {
 pub(crate) fn builder(hsm: &SoftHsm) -> Pkcs11Builder {
     Pkcs11::builder().module(&hsm.module).token("t").pin(SoftHsm::PIN)
 }
+
+/// The same where a provider may have logged in already.
+pub(crate) fn session_of_logged_in(hsm: &SoftHsm) -> (Context, Session) {
+    let context = Context::new(&hsm.module).unwrap();
+    let slots = context.get_slots_with_token().unwrap();
+    let slot = slots.into_iter().find(|s| context.get_token_info(*s).unwrap().label() == "t");
+    let session = context.open_rw_session(slot.unwrap()).unwrap();
+    drop(session.login(UserType::User, Some(&AuthPin::from(SoftHsm::PIN))));
+    (context, session)
+}
+
+/// A pair of each kind that signs: their labels.
+pub(crate) fn pairs(session: &Session) -> [&'static str; 5] {
+    let curve = |params: &[u8]| Attribute::EcParams(params.to_vec());
+    let rsa = Attribute::ModulusBits(2048_u64.into());
+    let kinds = [
+        ("rsa", Mechanism::RsaPkcsKeyPairGen, rsa),
+        ("p256", Mechanism::EccKeyPairGen, curve(&[6, 8, 42, 134, 72, 206, 61, 3, 1, 7])),
+        ("p384", Mechanism::EccKeyPairGen, curve(&[6, 5, 43, 129, 4, 0, 34])),
+        ("p521", Mechanism::EccKeyPairGen, curve(&[6, 5, 43, 129, 4, 0, 35])),
+        ("ed25519", Mechanism::EccEdwardsKeyPairGen, curve(&[6, 3, 43, 101, 112])),
+    ];
+    kinds.map(|(label, mechanism, size)| {
+        let named = [
+            Attribute::Token(true),
+            Attribute::Label(label.as_bytes().to_vec()),
+            Attribute::Id(label.as_bytes().to_vec()),
+        ];
+        let public = [&named[..], &[Attribute::Verify(true), size]].concat();
+        let private = [&named[..], &[Attribute::Private(true), Attribute::Sign(true)]].concat();
+        session.generate_key_pair(&mechanism, &public, &private).unwrap();
+        label
+    })
+}
