@@ -6,6 +6,7 @@ use bulla::{Error, ErrorKind, Result, SigningAlgorithm};
 use cryptoki::{
     mechanism::MechanismType,
     object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
+    types::Ulong,
 };
 
 use crate::{
@@ -166,7 +167,7 @@ struct Attributes {
     id: Option<Vec<u8>>,
     label: String,
     key_type: Option<KeyType>,
-    value_len: Option<u64>,
+    value_len: Option<Ulong>,
     encrypt: bool,
     decrypt: bool,
     wrap: bool,
@@ -198,7 +199,7 @@ impl Attributes {
                 Attribute::Id(id) => own.id = Some(id),
                 Attribute::Label(label) => own.label = String::from_utf8_lossy(&label).into_owned(),
                 Attribute::KeyType(key_type) => own.key_type = Some(key_type),
-                Attribute::ValueLen(len) => own.value_len = Some(u64::from(*len)),
+                Attribute::ValueLen(len) => own.value_len = Some(len),
                 Attribute::Encrypt(is) => own.encrypt = is,
                 Attribute::Decrypt(is) => own.decrypt = is,
                 Attribute::Wrap(is) => own.wrap = is,
@@ -220,7 +221,7 @@ impl Attributes {
     /// AES-GCM where key and token have it, since that binds the context; AES Key Wrap otherwise.
     fn sealing(&self, what: &str, can: impl Fn(MechanismType) -> bool) -> Result<Purpose, Fault> {
         let aes_256 =
-            self.key_type == Some(KeyType::AES) && self.value_len.is_none_or(|len| len == 32);
+            self.key_type == Some(KeyType::AES) && self.value_len.is_none_or(|len| *len == 32);
         if !aes_256 {
             return Err(unsupported(format!("{what} is no AES key of 256 bits")));
         }
