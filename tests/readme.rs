@@ -25,6 +25,7 @@ use bulla::{
 use bulla_aws_kms::AwsKms;
 use bulla_config::Config;
 use bulla_local::{KeyType, Local, LocalScheme, Protection, Store};
+use bulla_pkcs11::Pkcs11;
 
 #[tokio::test]
 async fn examples_run() {
@@ -48,6 +49,9 @@ async fn the_service_runs_by_its_configuration() {
     assert_eq!(production.default_name(), development.default_name());
     assert_eq!(production.key("orders").unwrap().uri.scheme(), "awskms");
 
+    let capabilities = Pkcs11::capabilities_of_all_keys();
+    let signs = capabilities.signing.iter().map(|a| SigningAlgorithm::as_str(*a)).collect();
+    let pkcs11 = row("PKCS#11", "bulla-pkcs11", &capabilities, signs);
     let readme = include_str!("../README.md");
     let configuration = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let (configuration, in_production) = configuration.split_once(" # in production: ").unwrap();
@@ -106,7 +110,7 @@ fn the_table_of_providers_is_the_codes() {
     let signs = capabilities.signing.iter().map(|a| SigningAlgorithm::as_str(*a)).collect();
     let aws = row("AWS KMS", "bulla-aws-kms", &capabilities, signs);
     let readme = include_str!("../README.md");
-    for row in [local, aws] {
+    for row in [local, aws, pkcs11] {
         assert!(readme.contains(&row), "the README's row should be\n{row}");
     }
 }

@@ -22,8 +22,10 @@ mod counter;
 pub mod kms;
 mod python;
 mod server;
+mod softhsm;
 
 pub use aws::{Microburst, Ministack, Moto};
 pub use counter::Counter;
 pub use python::Python;
 pub use server::Server;
+pub use softhsm::SoftHsm;

@@ -87,7 +87,7 @@ pub(crate) fn all(providers: Vec<Provider>) -> Vec<Lane> {
 /// The lane of a provider that has servers to be tested against.
 fn servers(provider: Provider) -> Option<Lane> {
     let name = provider.lane.as_ref()?.name.clone();
-    let about = format!("the provider for {}, against servers in Python", provider.name);
+    let about = format!("the provider for {}, against servers", provider.name);
     let run = {
         let name = name.clone();
         move |project: &Project, _| against_servers(project, &name, &provider)
@@ -140,11 +140,17 @@ fn interop(project: &Project, _: Level) -> Outcome {
 
 /// The tests of a provider, of the command with its keys, and of it beside others.
 fn against_servers(project: &Project, name: &str, provider: &Provider) -> Outcome {
-    let requirements = format!("testworld/{name}-requirements.txt");
-    let python = tools::python(project, name, &requirements)?;
     let variable = name.to_uppercase();
+    let debian = provider.lane.as_ref().map_or(&[][..], |lane| &lane.debian);
+    let (found, place) = match debian {
+        [] => {
+            let requirements = format!("testworld/{name}-requirements.txt");
+            ("PYTHON", tools::python(project, name, &requirements)?)
+        }
+        packages => ("ROOT", tools::debian(project, name, packages)?),
+    };
     tests(project, &provider.lane_tests())?
-        .env(&format!("BULLA_{variable}_PYTHON"), &python)
+        .env(&format!("BULLA_{variable}_{found}"), &place)
         .env(&format!("BULLA_REQUIRE_{variable}"), "1")
         .run()
 }

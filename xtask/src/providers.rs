@@ -22,13 +22,16 @@ pub(crate) struct Provider {
     tests: Vec<String>,
 }
 
-/// Tests that need servers in Python, which `testworld/NAME-requirements.txt` lists.
+/// Tests that need servers: in Python, which `testworld/NAME-requirements.txt` lists, or from Debian.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ServersLane {
     pub(crate) name: String,
     /// Tests of other packages; the provider's own are always among them.
     tests: Vec<String>,
+    /// Packages of Debian, instead of Python.
+    #[serde(default)]
+    pub(crate) debian: Vec<String>,
 }
 
 /// What is read of a `Cargo.toml`.

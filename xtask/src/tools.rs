@@ -77,3 +77,28 @@ pub(crate) fn python(project: &Project, name: &str, requirements: &str) -> Outco
         .map_err(|error| format!("cannot write {}: {error}", stamp.display()))?;
     Ok(python)
 }
+
+/// A directory with what Debian packages hold, unpacked and not installed: that takes no root. What they
+/// depend on must be on the system.
+pub(crate) fn debian(project: &Project, name: &str, packages: &[String]) -> Outcome<PathBuf> {
+    let root = project.target(format!("testworld/{name}"));
+    let stamp = root.join("packages.stamp");
+    let wanted = packages.join("\n");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(root);
+    }
+    remove_dir(&root)?;
+    create_dir(&root)?;
+    project.command("apt-get", ["download"]).args(packages).current_dir(&root).run().map_err(
+        |error| format!("{error}. It takes Debian's lists of packages (`apt-get update`, as root)"),
+    )?;
+    let entries = fs::read_dir(&root).map_err(|error| error.to_string())?;
+    for archive in entries.flatten().map(|entry| entry.path()) {
+        if archive.extension().is_some_and(|extension| extension == "deb") {
+            project.command("dpkg-deb", ["-x"]).arg(&archive).arg(&root).run()?;
+        }
+    }
+    fs::write(&stamp, wanted)
+        .map_err(|error| format!("cannot write {}: {error}", stamp.display()))?;
+    Ok(root)
+}

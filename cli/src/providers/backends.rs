@@ -12,7 +12,10 @@ use super::Provider;
 const ALWAYS: &str = "local";
 
 /// The kinds whose providers are features: the scheme, the feature, and whether this build has it.
-const FEATURES: &[(&str, &str, bool)] = &[("awskms", "aws-kms", cfg!(feature = "aws-kms"))];
+const FEATURES: &[(&str, &str, bool)] = &[
+    ("awskms", "aws-kms", cfg!(feature = "aws-kms")),
+    ("pkcs11", "pkcs11", cfg!(feature = "pkcs11")),
+];
 
 /// What to say of keys that this build has no provider for.
 pub(super) fn missing(scheme: &str) -> Option<String> {
@@ -47,6 +50,8 @@ pub(crate) fn registry(store: Store, passphrases: BTreeMap<String, Vec<Passphras
     let registry = Registry::builder().scheme(ALWAYS, Arc::new(local));
     #[cfg(feature = "aws-kms")]
     let registry = registry.scheme("awskms", Arc::new(bulla_aws_kms::AwsKmsScheme));
+    #[cfg(feature = "pkcs11")]
+    let registry = registry.scheme("pkcs11", Arc::new(bulla_pkcs11::Pkcs11Scheme));
     registry.build()
 }
 

@@ -1,0 +1,41 @@
+//! One key of the provider.
+
+use bulla::{KeyName, Result};
+
+use crate::{
+    object::{Described, ObjectId, Purpose},
+    selection::hex,
+};
+
+pub(crate) const SCHEME: &str = "pkcs11";
+
+/// A key as the token described it when the provider was built.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) name: KeyName,
+    pub(crate) object: ObjectId,
+    pub(crate) label: String,
+    pub(crate) purpose: Purpose,
+}
+
+impl Bound {
+    /// The name is the token's label and the key's CKA_ID. Both are the owner's to set, and so stay
+    /// what they are when keys are restored to another device, whose serial number is another.
+    pub(crate) fn new(described: Described) -> Result<Self> {
+        let Described { object, label, token, purpose } = described;
+        let name = KeyName::new(SCHEME, format!("{token}/{}", hex(&object.id)))?;
+        Ok(Self { name, object, label, purpose })
+    }
+
+    pub(crate) fn seals(&self) -> bool {
+        matches!(self.purpose, Purpose::Seal { .. })
+    }
+
+    /// For people.
+    pub(crate) fn kind(&self) -> String {
+        match &self.purpose {
+            Purpose::Seal { .. } => "aes-256".to_owned(),
+            Purpose::Sign { pair, .. } => pair.describe(),
+        }
+    }
+}

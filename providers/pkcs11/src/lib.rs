@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+#![cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+
+mod bound;
+mod capabilities;
+mod client;
+mod connecting;
+mod error;
+mod keys;
+mod login;
+mod module;
+mod object;
+mod pin;
+mod provider;
+mod public;
+mod roles;
+mod scheme;
+mod seal;
+mod selection;
+mod settings;
+mod sign;
+mod token;
+
+pub use provider::Pkcs11;
+pub use scheme::Pkcs11Scheme;
+pub use settings::Pkcs11Builder;

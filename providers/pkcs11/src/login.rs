@@ -1,0 +1,103 @@
+//! A token that was logged in to, and its sessions.
+
+use std::{
+    mem,
+    sync::{Mutex, PoisonError},
+};
+
+use bulla::{Error, ErrorKind, Result};
+use cryptoki::{
+    context::Pkcs11,
+    object::{Attribute, ObjectHandle},
+    session::Session,
+    slot::Slot,
+};
+
+use crate::{
+    error::{Fault, fault},
+    object::ObjectId,
+};
+
+/// What one login has opened. Gone as a whole when any of it turns out to be gone.
+pub(crate) struct Login {
+    pub(crate) slot: Slot,
+    pub(crate) label: String,
+    /// The state of the module that this belongs to.
+    pub(crate) epoch: u64,
+    /// Logging in lasts until the last session is closed, so one is never used and never closed.
+    anchor: Mutex<Session>,
+    idle: Mutex<Vec<Session>>,
+    /// Looking keys up costs more than using them.
+    handles: Mutex<Vec<(ObjectId, ObjectHandle)>>,
+}
+
+impl Login {
+    pub(crate) fn new(slot: Slot, label: String, epoch: u64, anchor: Session) -> Self {
+        let (idle, handles) = (Mutex::default(), Mutex::default());
+        Self { slot, label, epoch, anchor: Mutex::new(anchor), idle, handles }
+    }
+
+    /// A session that nobody else has.
+    pub(crate) fn take(&self, context: &Pkcs11) -> Result<Session, Fault> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(session) => Ok(session),
+            // It closes nothing when it is dropped: by then, its handle may be another's.
+            None => context
+                .open_ro_session_no_drop(self.slot)
+                .map_err(|e| fault(&e, &format!("token {:?}", self.label))),
+        }
+    }
+
+    pub(crate) fn give_back(&self, session: Session) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+    }
+
+    /// The handle of a key, looked up once.
+    ///
+    /// # Errors
+    /// [`Fault::Lost`] if the key is not there: some modules go on without the keys of a token that
+    /// was out.
+    pub(crate) fn handle(&self, session: &Session, key: &ObjectId) -> Result<ObjectHandle, Fault> {
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, handle)) = handles.iter().find(|(known, _)| known == key) {
+            return Ok(*handle);
+        }
+        let what = key.describe();
+        let template =
+            [Attribute::Token(true), Attribute::Class(key.class), Attribute::Id(key.id.clone())];
+        let found = session.find_objects(&template).map_err(|e| fault(&e, &what))?;
+        match found.as_slice() {
+            [handle] => {
+                handles.push((key.clone(), *handle));
+                Ok(*handle)
+            }
+            [] => {
+                let message = format!("{what} is not on token {:?} any more", self.label);
+                Err(Fault::lost(Error::new(ErrorKind::NotFound, message)))
+            }
+            several => Err(ambiguous(several.len(), &what).into()),
+        }
+    }
+
+    /// Closes what is open, or leaves it alone where the handles may be somebody else's by now.
+    pub(crate) fn end(self, handles_are_void: bool) {
+        if handles_are_void {
+            return;
+        }
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        for session in mem::take(&mut *idle) {
+            drop(session.close());
+        }
+        drop(idle);
+        drop(self.anchor.into_inner().unwrap_or_else(PoisonError::into_inner).close());
+    }
+}
+
+/// Several objects where there must be one.
+pub(crate) fn ambiguous(count: usize, what: &str) -> Error {
+    let message = format!(
+        "{count} keys are {what}; name one by an id (CKA_ID) of its own, or by label and id"
+    );
+    Error::new(ErrorKind::InvalidInput, message)
+}

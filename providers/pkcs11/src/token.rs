@@ -1,0 +1,193 @@
+//! Making calls: off the async threads, over a bounded number of sessions, and anew when the token
+//! was away.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bulla::{Error, ErrorKind, Result};
+use cryptoki::{context::Pkcs11, session::Session};
+use tokio::sync::Semaphore;
+
+use crate::{
+    error::{Fault, Lost, fault},
+    login::Login,
+    module::Module,
+    pin::Pin,
+    selection::TokenSelection,
+};
+
+/// One token, as one provider uses it.
+pub(crate) struct Token {
+    pub(crate) module: Arc<Module>,
+    selection: TokenSelection,
+    pin: Pin,
+    /// Whether other code in the process uses the module, which must then not be ended.
+    shared: bool,
+    permits: Arc<Semaphore>,
+    login: RwLock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    login: Option<Login>,
+    /// How many logins there were.
+    generation: u64,
+}
+
+/// What a call is made with.
+pub(crate) struct Work<'a> {
+    pub(crate) context: &'a Pkcs11,
+    pub(crate) session: &'a Session,
+    pub(crate) login: &'a Login,
+}
+
+/// What is tried before a call fails because something is gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Remedy {
+    Sessions,
+    Module,
+}
+
+impl Token {
+    pub(crate) fn new(
+        module: Arc<Module>,
+        selection: TokenSelection,
+        pin: Pin,
+        shared: bool,
+        max_sessions: usize,
+    ) -> Self {
+        let permits = Arc::new(Semaphore::new(max_sessions));
+        Self { module, selection, pin, shared, permits, login: RwLock::default() }
+    }
+
+    /// Makes calls on a thread that may block. A caller who gives up does not end what has begun: the
+    /// session stays taken until the token has answered.
+    ///
+    /// # Errors
+    /// What the token said; [`ErrorKind::Closed`] after [`close`](Self::close).
+    pub(crate) async fn run<T, F>(self: &Arc<Self>, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&Work<'_>) -> Result<T, Fault> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
+        let token = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            token.call(&work)
+        });
+        done.await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Internal, "a call of the PKCS #11 module did not return"))
+        })
+    }
+
+    /// Closes the sessions. Logging out is left to the module, which does it with the last session of
+    /// the process: other providers may be logged in.
+    pub(crate) fn close(&self) {
+        self.permits.close();
+        let state = self.module.enter();
+        let mut own = self.login.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(login) = own.login.take() {
+            let void = login.epoch != state.epoch;
+            login.end(void);
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.permits.is_closed()
+    }
+
+    fn call<T>(&self, work: &impl Fn(&Work<'_>) -> Result<T, Fault>) -> Result<T> {
+        let mut seen = 0;
+        let mut outcome = self.attempt(work, &mut seen);
+        // Nothing was done by a call that found something gone, so it is made again.
+        for remedy in [Remedy::Sessions, Remedy::Module] {
+            let Err(Fault::Lost(lost)) = outcome else { break };
+            if remedy == Remedy::Module && self.shared {
+                return Err(lost.error);
+            }
+            outcome = match self.reopen(seen, &lost, remedy) {
+                Ok(()) => self.attempt(work, &mut seen),
+                // A module that was begun anew a moment ago has nothing new to say.
+                Err(_) if remedy == Remedy::Module => return Err(lost.error),
+                Err(fault) => Err(fault),
+            };
+        }
+        outcome.map_err(Fault::into_error)
+    }
+
+    fn attempt<T>(
+        &self,
+        work: &impl Fn(&Work<'_>) -> Result<T, Fault>,
+        seen: &mut u64,
+    ) -> Result<T, Fault> {
+        let state = self.module.enter();
+        let own = self.login.read().unwrap_or_else(PoisonError::into_inner);
+        *seen = own.generation;
+        let login = own.login.as_ref().filter(|login| login.epoch == state.epoch);
+        let login = login.ok_or_else(|| {
+            let error = Error::new(ErrorKind::Unavailable, "the token is not logged in to");
+            Fault::Lost(Lost { error, handles_are_void: true })
+        })?;
+        let context = &self.module.context;
+        let session = login.take(context)?;
+        let outcome = work(&Work { context, session: &session, login });
+        match &outcome {
+            Ok(_) => login.give_back(session),
+            Err(Fault::Final(error)) if error.kind() == ErrorKind::NotAuthentic => {
+                login.give_back(session);
+            }
+            Err(Fault::Lost(Lost { handles_are_void: true, .. })) => {}
+            // Something may be left unfinished in it.
+            Err(_) => drop(session.close()),
+        }
+        outcome
+    }
+
+    /// Opens all anew, unless another call has since the one that failed.
+    fn reopen(&self, seen: u64, lost: &Lost, remedy: Remedy) -> Result<(), Fault> {
+        let before = self.module.enter().epoch;
+        match remedy {
+            Remedy::Sessions => self.module.initialize()?,
+            Remedy::Module => self.module.reinitialize(before)?,
+        }
+        let state = self.module.enter();
+        let mut own = self.login.write().unwrap_or_else(PoisonError::into_inner);
+        let current = own.login.as_ref().is_some_and(|login| login.epoch == state.epoch);
+        if current && own.generation != seen {
+            return Ok(());
+        }
+        if self.is_closed() {
+            return Err(closed().into());
+        }
+        if let Some(login) = own.login.take() {
+            let void = lost.handles_are_void || login.epoch != state.epoch;
+            login.end(void);
+        }
+        let generation = own.generation + 1;
+        own.login = Some(self.log_in(state.epoch, generation)?);
+        own.generation = generation;
+        Ok(())
+    }
+
+    fn log_in(&self, epoch: u64, generation: u64) -> Result<Login, Fault> {
+        let (slot, info) = self.selection.find(&self.module.context)?;
+        let what = format!("token {:?}", info.label());
+        let opened = self.module.context.open_ro_session_no_drop(slot);
+        let session = opened.map_err(|e| fault(&e, &what))?;
+        match self.pin.log_in(&session, &info, &self.module, generation > 1) {
+            Ok(()) => Ok(Login::new(slot, info.label().to_owned(), epoch, session)),
+            Err(fault) => {
+                drop(session.close());
+                Err(match fault {
+                    // There is no other way to find out than to try anew.
+                    Fault::Doubtful(error) => Fault::lost(error),
+                    other => other,
+                })
+            }
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the provider was closed; build another one")
+}

@@ -1,0 +1,68 @@
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+/// Names the directory of the child's tokens.
+const TOKENS: &str = "BULLA_PKCS11_TOKENS";
+
+/// SoftHSM with a token of its own, labelled `t`, in a process of its own: the library reads its
+/// configuration from the environment, once.
+#[derive(Debug)]
+pub struct SoftHsm {
+    /// The PKCS #11 library.
+    pub module: PathBuf,
+    /// Where the tokens are, a directory each.
+    pub tokens: PathBuf,
+}
+
+impl SoftHsm {
+    /// The user's PIN.
+    pub const PIN: &str = "1234";
+
+    /// In the parent, runs the named test again in a child with a new token, and returns nothing; in the
+    /// child, the token. Finds SoftHSM below `BULLA_PKCS11_ROOT`, as the lane `pkcs11` sets it, and says
+    /// so loudly where there is none.
+    ///
+    /// # Panics
+    /// If the test fails in the child, or there is no SoftHSM and `BULLA_REQUIRE_PKCS11` is set.
+    #[must_use]
+    pub fn in_child(test: &str) -> Option<Self> {
+        let Ok(root) = env::var("BULLA_PKCS11_ROOT") else {
+            assert!(env::var_os("BULLA_REQUIRE_PKCS11").is_none(), "BULLA_PKCS11_ROOT is not set");
+            eprintln!("SKIPPED: run `cargo xtask test --lane pkcs11`, which sets up SoftHSM");
+            return None;
+        };
+        let root = Path::new(&root);
+        let module = root.join("usr/lib/softhsm/libsofthsm2.so");
+        if let Some(tokens) = env::var_os(TOKENS) {
+            return Some(Self { module, tokens: tokens.into() });
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let config = configure(&dir);
+        let mut init = Command::new(root.join("usr/bin/softhsm2-util"));
+        init.arg("--module").arg(&module).env("SOFTHSM2_CONF", &config);
+        init.args(["--init-token", "--free", "--label", "t", "--so-pin", "12345678"]);
+        let made = init.args(["--pin", Self::PIN]).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut child = Command::new(env::current_exe().unwrap());
+        child.args([test, "--exact", "--nocapture"]).env("SOFTHSM2_CONF", &config);
+        let child = child.env(TOKENS, dir.path().join("tokens")).output().unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        let errors = String::from_utf8_lossy(&child.stderr);
+        assert!(child.status.success() && said.contains("1 passed"), "{said}\n{errors}");
+        None
+    }
+}
+
+fn configure(dir: &TempDir) -> PathBuf {
+    let tokens = dir.path().join("tokens");
+    fs::create_dir(&tokens).unwrap();
+    let config = dir.path().join("softhsm2.conf");
+    let text = format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display());
+    fs::write(&config, text).unwrap();
+    config
+}
