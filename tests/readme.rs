@@ -49,9 +49,6 @@ async fn the_service_runs_by_its_configuration() {
     assert_eq!(production.default_name(), development.default_name());
     assert_eq!(production.key("orders").unwrap().uri.scheme(), "awskms");
 
-    let capabilities = Pkcs11::capabilities_of_all_keys();
-    let signs = capabilities.signing.iter().map(|a| SigningAlgorithm::as_str(*a)).collect();
-    let pkcs11 = row("PKCS#11", "bulla-pkcs11", &capabilities, signs);
     let readme = include_str!("../README.md");
     let configuration = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let (configuration, in_production) = configuration.split_once(" # in production: ").unwrap();
@@ -109,6 +106,9 @@ fn the_table_of_providers_is_the_codes() {
     let capabilities = AwsKms::capabilities_of_all_keys();
     let signs = capabilities.signing.iter().map(|a| SigningAlgorithm::as_str(*a)).collect();
     let aws = row("AWS KMS", "bulla-aws-kms", &capabilities, signs);
+    let capabilities = Pkcs11::capabilities_of_all_keys();
+    let signs = capabilities.signing.iter().map(|a| SigningAlgorithm::as_str(*a)).collect();
+    let pkcs11 = row("PKCS#11", "bulla-pkcs11", &capabilities, signs);
     let readme = include_str!("../README.md");
     for row in [local, aws, pkcs11] {
         assert!(readme.contains(&row), "the README's row should be\n{row}");

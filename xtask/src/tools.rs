@@ -89,9 +89,26 @@ pub(crate) fn debian(project: &Project, name: &str, packages: &[String]) -> Outc
     }
     remove_dir(&root)?;
     create_dir(&root)?;
-    project.command("apt-get", ["download"]).args(packages).current_dir(&root).run().map_err(
-        |error| format!("{error}. It takes Debian's lists of packages (`apt-get update`, as root)"),
-    )?;
+    // Lists and state of its own: the system's may be old or absent, and are root's to renew.
+    let state = root.join("apt");
+    for dir in ["lists/partial", "archives/partial"] {
+        create_dir(&state.join(dir))?;
+    }
+    let setting = |name: &str, value: &Path| format!("{name}={}", value.display());
+    let settings = [
+        setting("Dir::State::lists", &state.join("lists")),
+        setting("Dir::Cache", &state),
+        "APT::Sandbox::User=".to_owned(),
+    ];
+    let apt = |task: &str| {
+        let command = project.command("apt-get", ["--quiet=2"]);
+        let command =
+            settings.iter().fold(command, |command, setting| command.args(["-o", setting]));
+        command.arg(task).current_dir(&root)
+    };
+    apt("update").run().and_then(|()| apt("download").args(packages).run()).map_err(|error| {
+        format!("{error}. Unpacking {} needs Debian's packages", packages.join(" and "))
+    })?;
     let entries = fs::read_dir(&root).map_err(|error| error.to_string())?;
     for archive in entries.flatten().map(|entry| entry.path()) {
         if archive.extension().is_some_and(|extension| extension == "deb") {
