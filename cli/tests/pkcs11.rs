@@ -13,14 +13,7 @@ mod sandbox;
 
 use std::process::Command;
 
-use bulla_testworld::SoftHsm;
-use cryptoki::{
-    context::{CInitializeArgs, CInitializeFlags, Pkcs11},
-    mechanism::Mechanism,
-    object::Attribute,
-    session::{Session, UserType},
-    types::AuthPin,
-};
+use bulla_testworld::{SoftHsm, tokens};
 use sandbox::{Ended, Sandbox, end};
 
 struct World {
@@ -31,7 +24,9 @@ struct World {
 impl World {
     fn new(test: &str) -> Option<Self> {
         let hsm = SoftHsm::in_child(test)?;
-        make_keys(&hsm);
+        let (_library, session) = tokens::session(&hsm);
+        tokens::aes(&session, "orders", &[1], true);
+        tokens::pairs(&session);
         Some(Self { sandbox: Sandbox::new(), hsm })
     }
 
@@ -53,38 +48,6 @@ impl World {
     }
 }
 
-/// An AES key `orders` and a pair `tokens`.
-fn make_keys(hsm: &SoftHsm) {
-    let library = Pkcs11::new(&hsm.module).unwrap();
-    library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).unwrap();
-    let slots = library.get_slots_with_token().unwrap();
-    let slot = slots.into_iter().find(|s| library.get_token_info(*s).unwrap().label() == "t");
-    let session = library.open_rw_session(slot.unwrap()).unwrap();
-    session.login(UserType::User, Some(&AuthPin::from(SoftHsm::PIN))).unwrap();
-    make_aes(&session);
-    let named =
-        [Attribute::Token(true), Attribute::Label(b"tokens".to_vec()), Attribute::Id(vec![2])];
-    let curve = Attribute::EcParams(vec![6, 8, 42, 134, 72, 206, 61, 3, 1, 7]);
-    let public = [&named[..], &[Attribute::Verify(true), curve]].concat();
-    let private = [&named[..], &[Attribute::Private(true), Attribute::Sign(true)]].concat();
-    session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &private).unwrap();
-}
-
-fn make_aes(session: &Session) {
-    let template = [
-        Attribute::Token(true),
-        Attribute::Private(true),
-        Attribute::Sensitive(true),
-        Attribute::Extractable(false),
-        Attribute::ValueLen(32_u64.into()),
-        Attribute::Encrypt(true),
-        Attribute::Decrypt(true),
-        Attribute::Label(b"orders".to_vec()),
-        Attribute::Id(vec![1]),
-    ];
-    session.generate_key(&Mechanism::AesKeyGen, &template).unwrap();
-}
-
 #[test]
 fn seals_and_opens_by_uri() {
     let Some(world) = World::new("seals_and_opens_by_uri") else { return };
@@ -100,7 +63,7 @@ fn seals_and_opens_by_uri() {
     // By its id it is the same key.
     world.ok("decrypt a.bulla -o c --key pkcs11:token=t;id=%01 --context tenant=acme");
     world.run("encrypt a -o d --key pkcs11:token=t;object=gone").expect(1, "key not found");
-    world.run("encrypt a -o d --key pkcs11:token=t;object=tokens").expect(2, "signs");
+    world.run("encrypt a -o d --key pkcs11:token=t;object=p256").expect(2, "signs");
     assert_eq!(world.sandbox.names(), ["a", "a.bulla", "b", "c"]);
 }
 
@@ -125,7 +88,7 @@ fn the_doctor_looks_at_the_token() {
     let Some(world) = World::new("the_doctor_looks_at_the_token") else { return };
     world.sandbox.configure(
         "default = \"orders\"\n[keys.orders]\nuri = \"pkcs11:token=t;object=orders\"\n\
-         [keys.tokens]\nuri = \"pkcs11:token=t;object=tokens\"\n\
+         [keys.tokens]\nuri = \"pkcs11:token=t;object=p256\"\n\
          [keys.gone]\nuri = \"pkcs11:token=away;object=orders\"",
     );
     let ended = world.run("doctor");

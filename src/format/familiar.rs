@@ -13,7 +13,7 @@ use crate::{context::EncryptionContext, error::Result, key::Plaintext};
 /// A sealed value, taken apart no further than its data key can be looked up with. **Nothing in it
 /// is authenticated yet.**
 ///
-/// To read context and recipients takes a fifth of the time that opening a small value takes, and
+/// To read context and recipients takes a third of the time that opening a small value takes, and
 /// says nothing that is not known of the data key, if it was unwrapped from the same bytes.
 pub(crate) struct Familiar<'a> {
     suite: Suite,

@@ -1,7 +1,7 @@
 //! Servers for the tests of `bulla`: emulators as child processes on free loopback ports.
 //!
-//! What they need comes from a virtual environment that `cargo xtask test` builds below the target
-//! directory; its Python is named by an environment variable. A test that finds none says so, or
+//! What they need comes from a virtual environment, or from Debian packages, that `cargo xtask test` sets
+//! up below the target directory and names by an environment variable. A test that finds none says so, or
 //! fails where the variable `BULLA_REQUIRE_…` of its lane is set: none is skipped silently.
 //!
 //! No emulator of AWS KMS is honest about everything. Which is asked about what is said where they
@@ -23,6 +23,8 @@ pub mod kms;
 mod python;
 mod server;
 mod softhsm;
+#[cfg(feature = "pkcs11")]
+pub mod tokens;
 
 pub use aws::{Microburst, Ministack, Moto};
 pub use counter::Counter;

@@ -60,8 +60,9 @@ pub(crate) fn talk_and(
     mut meanwhile: impl FnMut(u32),
 ) -> (i32, String) {
     let Terminal { ours, theirs } = Terminal::new();
-    let mut command = sandbox.program(Path::new("setsid"));
-    command.args(["--ctty", BULLA]).args(args.split_whitespace());
+    // Whoever runs the tests in the background has them ignore SIGINT, which is inherited.
+    let mut command = sandbox.program(Path::new("env"));
+    command.args(["--default-signal=INT", "setsid", "--ctty", BULLA]).args(args.split_whitespace());
     let end = || Stdio::from(theirs.try_clone().unwrap());
     let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
     drop((command, theirs));

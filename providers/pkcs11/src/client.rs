@@ -1,4 +1,5 @@
-//! The calls that use keys. With `object`, `public`, `create` and `login` all that calls the module.
+//! The calls that use keys. Those that find tokens and keys, log in and look at attributes are in
+//! `module`, `selection`, `pin`, `login`, `token`, `object` and `public`.
 
 use bulla::{Error, ErrorKind, Result, SigningAlgorithm};
 use cryptoki::{

@@ -14,6 +14,7 @@ use cryptoki::{
     error::{Error as Reported, RvError},
 };
 use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq as _;
 
 use crate::error::fault;
 
@@ -113,7 +114,10 @@ impl Module {
     /// Whether the token of this serial number has refused this PIN before.
     pub(crate) fn was_refused(&self, serial: &str, pin: &SecretString) -> bool {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.iter().any(|(s, p)| s == serial && p.expose_secret() == pin.expose_secret())
+        let is = |p: &SecretString| {
+            bool::from(p.expose_secret().as_bytes().ct_eq(pin.expose_secret().as_bytes()))
+        };
+        refused.iter().any(|(s, p)| s == serial && is(p))
     }
 
     pub(crate) fn remember_refused(&self, serial: &str, pin: SecretString) {

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests are tests too")]
 
-#[allow(dead_code, reason = "each test needs a part of it")]
 mod world;
 
 use std::sync::Arc;
@@ -12,15 +11,15 @@ use bulla_conformance::{
     alloc_counter::{self, AllocCounter},
     run,
 };
-use bulla_testworld::SoftHsm;
+use bulla_testworld::{SoftHsm, tokens};
 
 #[global_allocator]
 static ALLOCATOR: AllocCounter = alloc_counter::COUNTER;
 
 async fn conforms(hsm: &SoftHsm, gcm: bool) {
-    let (_context, session) = world::session(hsm);
-    world::aes(&session, "one", &[1], gcm);
-    world::aes(&session, "two", &[2], gcm);
+    let (_context, session) = tokens::session(hsm);
+    tokens::aes(&session, "one", &[1], gcm);
+    tokens::aes(&session, "two", &[2], gcm);
     let one = world::builder(hsm).sealing_key("one").build().await.unwrap();
     let two = world::builder(hsm).sealing_key("two").build().await.unwrap();
     let env = Env::new(Arc::new(one), Arc::new(two)).allocated(alloc_counter::allocated);

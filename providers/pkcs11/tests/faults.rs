@@ -7,7 +7,6 @@
     reason = "helpers of tests are tests too"
 )]
 
-#[allow(dead_code, reason = "each test needs a part of it")]
 mod world;
 
 use std::fs;
@@ -16,7 +15,7 @@ use bulla::{
     CryptoProvider, DataKeys, Encrypt, EncryptionContext, ErrorKind, Sign, SigningInput,
     signing::verify,
 };
-use bulla_testworld::SoftHsm;
+use bulla_testworld::{SoftHsm, tokens};
 
 #[tokio::test]
 async fn a_refused_pin_is_denied_and_not_tried_again() {
@@ -35,9 +34,9 @@ async fn a_refused_pin_is_denied_and_not_tried_again() {
 #[tokio::test]
 async fn absent_and_ambiguous_keys_are_told_apart() {
     let Some(hsm) = SoftHsm::in_child("absent_and_ambiguous_keys_are_told_apart") else { return };
-    let (_context, session) = world::session(&hsm);
-    world::aes(&session, "k", &[1], true);
-    world::aes(&session, "k", &[2], true);
+    let (_context, session) = tokens::session(&hsm);
+    tokens::aes(&session, "k", &[1], true);
+    tokens::aes(&session, "k", &[2], true);
     let built = |label| world::builder(&hsm).sealing_key(label).build();
     assert_eq!(built("x").await.unwrap_err().kind(), ErrorKind::NotFound);
     let error = built("k").await.unwrap_err();
@@ -50,8 +49,8 @@ async fn absent_and_ambiguous_keys_are_told_apart() {
 #[tokio::test]
 async fn a_forged_payload_is_not_authentic() {
     let Some(hsm) = SoftHsm::in_child("a_forged_payload_is_not_authentic") else { return };
-    let (_context, session) = world::session(&hsm);
-    world::aes(&session, "k", &[1], true);
+    let (_context, session) = tokens::session(&hsm);
+    tokens::aes(&session, "k", &[1], true);
     let provider = world::builder(&hsm).sealing_key("k").build().await.unwrap();
     let context = EncryptionContext::new();
     let mut sealed = provider.encrypt(b"payload", &context).await.unwrap();
@@ -68,8 +67,8 @@ async fn a_token_that_was_out_serves_again() {
     // Before anybody else has.
     let early = world::builder(&hsm).sealing_key("k").build().await.unwrap_err();
     assert_eq!(early.kind(), ErrorKind::NotFound);
-    let (_context, session) = world::session_of_logged_in(&hsm);
-    world::aes(&session, "k", &[1], true);
+    let (_context, session) = tokens::session_of_logged_in(&hsm);
+    tokens::aes(&session, "k", &[1], true);
     let provider = world::builder(&hsm).sealing_key("k").build().await.unwrap();
     let context = EncryptionContext::new();
     let (key, wrapped) = provider.generate_data_key(&context).await.unwrap();
@@ -94,8 +93,8 @@ async fn a_token_that_was_out_serves_again() {
 #[tokio::test]
 async fn a_library_that_was_ended_is_begun_anew() {
     let Some(hsm) = SoftHsm::in_child("a_library_that_was_ended_is_begun_anew") else { return };
-    let (library, session) = world::session(&hsm);
-    world::aes(&session, "k", &[1], true);
+    let (library, session) = tokens::session(&hsm);
+    tokens::aes(&session, "k", &[1], true);
     let provider = world::builder(&hsm).sealing_key("k").build().await.unwrap();
     let context = EncryptionContext::new();
     let (key, wrapped) = provider.generate_data_key(&context).await.unwrap();
@@ -110,9 +109,9 @@ async fn a_library_that_was_ended_is_begun_anew() {
 #[tokio::test]
 async fn every_kind_of_pair_signs_what_verifies() {
     let Some(hsm) = SoftHsm::in_child("every_kind_of_pair_signs_what_verifies") else { return };
-    let (_context, session) = world::session(&hsm);
+    let (_context, session) = tokens::session(&hsm);
     let mut signed = 0;
-    for label in world::pairs(&session) {
+    for label in tokens::pairs(&session) {
         let provider = world::builder(&hsm).signing_key(label).build().await.unwrap();
         let keys = provider.public_keys().await.unwrap();
         for algorithm in &keys[0].algorithms {

@@ -1,0 +1,74 @@
+//! Sessions of the tests' own on a token of SoftHSM, and keys on it.
+
+use cryptoki::{
+    context::{CInitializeArgs, CInitializeFlags, Pkcs11 as Context},
+    mechanism::Mechanism,
+    object::Attribute,
+    session::{Session, UserType},
+    types::AuthPin,
+};
+
+use crate::SoftHsm;
+
+/// A session of the tests' own. That the provider finds the library initialised is as it should be.
+pub fn session(hsm: &SoftHsm) -> (Context, Session) {
+    let context = Context::new(&hsm.module).unwrap();
+    drop(context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)));
+    let slots = context.get_slots_with_token().unwrap();
+    let slot = slots.into_iter().find(|s| context.get_token_info(*s).unwrap().label() == "t");
+    let session = context.open_rw_session(slot.unwrap()).unwrap();
+    session.login(UserType::User, Some(&AuthPin::from(SoftHsm::PIN))).unwrap();
+    (context, session)
+}
+
+/// An AES key: one for AES-GCM, or one for AES Key Wrap.
+pub fn aes(session: &Session, label: &str, id: &[u8], gcm: bool) {
+    let template = [
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::ValueLen(32_u64.into()),
+        Attribute::Encrypt(gcm),
+        Attribute::Decrypt(gcm),
+        Attribute::Wrap(!gcm),
+        Attribute::Unwrap(!gcm),
+        Attribute::Label(label.as_bytes().to_vec()),
+        Attribute::Id(id.to_vec()),
+    ];
+    session.generate_key(&Mechanism::AesKeyGen, &template).unwrap();
+}
+
+/// The same where a provider may have logged in already.
+pub fn session_of_logged_in(hsm: &SoftHsm) -> (Context, Session) {
+    let context = Context::new(&hsm.module).unwrap();
+    let slots = context.get_slots_with_token().unwrap();
+    let slot = slots.into_iter().find(|s| context.get_token_info(*s).unwrap().label() == "t");
+    let session = context.open_rw_session(slot.unwrap()).unwrap();
+    drop(session.login(UserType::User, Some(&AuthPin::from(SoftHsm::PIN))));
+    (context, session)
+}
+
+/// A pair of each kind that signs: their labels.
+pub fn pairs(session: &Session) -> [&'static str; 5] {
+    let curve = |params: &[u8]| Attribute::EcParams(params.to_vec());
+    let rsa = Attribute::ModulusBits(2048_u64.into());
+    let kinds = [
+        ("rsa", Mechanism::RsaPkcsKeyPairGen, rsa),
+        ("p256", Mechanism::EccKeyPairGen, curve(&[6, 8, 42, 134, 72, 206, 61, 3, 1, 7])),
+        ("p384", Mechanism::EccKeyPairGen, curve(&[6, 5, 43, 129, 4, 0, 34])),
+        ("p521", Mechanism::EccKeyPairGen, curve(&[6, 5, 43, 129, 4, 0, 35])),
+        ("ed25519", Mechanism::EccEdwardsKeyPairGen, curve(&[6, 3, 43, 101, 112])),
+    ];
+    kinds.map(|(label, mechanism, size)| {
+        let named = [
+            Attribute::Token(true),
+            Attribute::Label(label.as_bytes().to_vec()),
+            Attribute::Id(label.as_bytes().to_vec()),
+        ];
+        let public = [&named[..], &[Attribute::Verify(true), size]].concat();
+        let private = [&named[..], &[Attribute::Private(true), Attribute::Sign(true)]].concat();
+        session.generate_key_pair(&mechanism, &public, &private).unwrap();
+        label
+    })
+}
