@@ -36,6 +36,7 @@ impl fmt::Debug for BatchItem<'_> {
 
 /// The values of a batch, sealed.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SealedBatch {
     /// One result for each item, in their order.
     pub items: Vec<Result<Vec<u8>>>,

@@ -29,6 +29,7 @@ pub enum WritePolicy {
 
 /// A recipient that a message was meant for and lacks.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct MissingRecipient {
     /// The provider's label.
     pub provider: Arc<str>,

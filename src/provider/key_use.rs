@@ -7,6 +7,7 @@ use crate::context::EncryptionContext;
 /// What a provider's key is being used for. Bound beside the context, so that a wrapped data key
 /// can't be decrypted as if it were a small payload, nor the other way about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum KeyUse {
     /// Wrapping a data key.
     DataKey,

@@ -1,11 +1,15 @@
 //! The backend over AWS-LC.
 
 mod signature;
+mod trials;
+
+use std::time::Instant;
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
     digest, hkdf,
 };
+use trials::{Trials, Turn, Way};
 use zeroize::Zeroize;
 
 use super::{Aead, Backend, NONCE_LEN, Public, Signed, SigningAlgorithm, TAG_LEN};
@@ -100,14 +104,18 @@ impl Aead for LessSafeKey {
         body: &[u8],
         out: &mut [u8],
     ) -> Result<()> {
-        if body.len() == out.len() && opens_copies_faster() {
-            out.copy_from_slice(body);
-            return Aead::open_in_place(self, nonce, aad, tag, out);
+        // Lengths that differ are for the cipher to refuse.
+        let turn = if body.len() == out.len() { turn(body.len()) } else { Turn::APART };
+        let began = turn.is_timed().then(Instant::now);
+        match turn.way {
+            Way::Apart => open_apart(self, nonce, aad, tag, body, out)?,
+            Way::OnACopy => {
+                out.copy_from_slice(body);
+                Aead::open_in_place(self, nonce, aad, tag, out)?;
+            }
         }
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        if self.open_separate_gather(nonce, Aad::from(aad), body, tag, out).is_err() {
-            out.zeroize();
-            return Err(Error::not_authentic());
+        if let Some(began) = began {
+            TRIALS.took(turn, began.elapsed(), body.len());
         }
         Ok(())
     }
@@ -128,17 +136,35 @@ impl Aead for LessSafeKey {
     }
 }
 
-/// With AVX-512, AWS-LC opens at half its speed what is not in the processor's caches yet. A copy
-/// brings it there, and costs less than that; with the other instruction sets it is a loss.
-fn opens_copies_faster() -> bool {
+fn open_apart(
+    key: &LessSafeKey,
+    nonce: &[u8; NONCE_LEN],
+    aad: &[u8],
+    tag: &[u8; TAG_LEN],
+    body: &[u8],
+    out: &mut [u8],
+) -> Result<()> {
+    let nonce = Nonce::assume_unique_for_key(*nonce);
+    if key.open_separate_gather(nonce, Aad::from(aad), body, tag, out).is_err() {
+        out.zeroize();
+        return Err(Error::not_authentic());
+    }
+    Ok(())
+}
+
+static TRIALS: Trials = Trials::new();
+
+/// How to open so many bytes out of place. Without AVX-512, a copy is always a loss.
+fn turn(len: usize) -> Turn {
     #[cfg(target_arch = "x86_64")]
+    if len >= trials::LEAST
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("vaes")
     {
-        is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("vaes")
+        return TRIALS.turn();
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        false
-    }
+    _ = len;
+    Turn::APART
 }
 
 fn fault(what: &'static str) -> Error {
