@@ -1,8 +1,11 @@
 //! Keys to verify with that others publish: as a JWK set at a URL, or as an issuer.
 
 use bulla::jwt::KeySource;
+#[cfg(feature = "oidc")]
 use bulla_oidc::RemoteKeys;
 
+#[cfg(not(feature = "oidc"))]
+use crate::failure::Failure;
 use crate::failure::Outcome;
 
 /// Where they are published.
@@ -28,12 +31,23 @@ impl<'a> Remote<'a> {
     ///
     /// # Errors
     /// For a URL that nothing is fetched from.
+    #[cfg(feature = "oidc")]
     pub(crate) fn source(self) -> Outcome<Box<dyn KeySource>> {
         let builder = match self {
             Self::JwkSet(url) => RemoteKeys::jwks(url),
             Self::Issuer(url) => RemoteKeys::discover(url),
         };
         Ok(Box::new(builder.build()?))
+    }
+
+    /// # Errors
+    /// Always: what fetches them is a feature.
+    #[cfg(not(feature = "oidc"))]
+    pub(crate) fn source(self) -> Outcome<Box<dyn KeySource>> {
+        let (Self::JwkSet(url) | Self::Issuer(url)) = self;
+        Err(Failure::usage(format!("this build of bulla fetches no keys from {url}")).hint(
+            "build it with `--features oidc`, or fetch the set yourself and give its file to --jwks",
+        ))
     }
 }
 

@@ -85,10 +85,11 @@ pub(crate) fn all(project: &Project) -> Outcome<Vec<Provider>> {
     dirs.iter().map(read).collect()
 }
 
-/// All packages with every provider in the command: what lanes build in common, so that they share
-/// what is built.
+/// All packages with every provider, and what else is a feature, in the command: what lanes build in
+/// common, so that they share what is built.
 pub(crate) fn workspace(project: &Project) -> Outcome<Vec<String>> {
     let features = all(project)?.into_iter().filter_map(|provider| provider.feature);
+    let features = features.chain(["oidc".to_owned()]);
     let features: Vec<_> = features.map(|feature| format!("bulla-cli/{feature}")).collect();
     Ok(vec!["--workspace".to_owned(), "--features".to_owned(), features.join(",")])
 }

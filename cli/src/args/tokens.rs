@@ -110,7 +110,7 @@ pub(crate) struct VerifyToken {
     #[arg(long, value_name = "FILE|URL")]
     pub(crate) jwks: Option<String>,
     /// Verify with the keys that this issuer publishes (OpenID Connect Discovery), and expect it in
-    /// `iss`
+    /// `iss`. Takes a build with the feature `oidc`, as a URL for --jwks does
     #[arg(long, value_name = "URL", conflicts_with = "any_issuer")]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) issuer: Option<String>,

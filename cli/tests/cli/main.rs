@@ -15,6 +15,7 @@ mod files;
 mod groups;
 mod inspect;
 mod interrupt;
+#[cfg(feature = "oidc")]
 mod issuers;
 mod keys;
 mod manual;

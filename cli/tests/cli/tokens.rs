@@ -432,6 +432,16 @@ fn an_issuer_is_the_one_that_its_keys_are_from() {
     sandbox.run(&issuer.replace(" --aud orders", "")).expect(2, "--aud <AUDIENCE>");
 }
 
+#[cfg(not(feature = "oidc"))]
+#[test]
+fn a_build_that_fetches_no_keys_names_the_feature_that_does() {
+    let sandbox = sandbox();
+    for keys in ["--issuer https://id.example", "--jwks https://id.example/k --any-issuer"] {
+        let verify = format!("token verify token {keys} --aud orders");
+        sandbox.run(&verify).expect(2, "`--features oidc`");
+    }
+}
+
 #[test]
 fn keys_go_by_their_names_in_the_configuration() {
     let sandbox = sandbox();

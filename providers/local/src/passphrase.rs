@@ -36,6 +36,7 @@ impl fmt::Debug for Passphrase {
 
 /// How the material of a new version is kept in its file.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Protection {
     /// As it is: the file's permissions are all that guards it.
     None,

@@ -603,6 +603,7 @@ async fn another_public_key_in_the_file_is_not_served() {
             Protection::None => assert_eq!(exported.unwrap_err().kind(), ErrorKind::Damaged),
             // Nothing to compare with, short of the passphrase.
             Protection::Passphrase(_) => assert_ne!(exported.unwrap(), good),
+            other => unreachable!("{other:?} is not among those tried"),
         }
 
         // A disabled version is never loaded, and yet not taken on trust unless it is protected.
@@ -612,6 +613,7 @@ async fn another_public_key_in_the_file_is_not_served() {
         match protection {
             Protection::None => assert_eq!(served.unwrap_err().kind(), ErrorKind::Damaged),
             Protection::Passphrase(_) => assert_eq!(served.unwrap().len(), 2),
+            other => unreachable!("{other:?} is not among those tried"),
         }
     }
 }
