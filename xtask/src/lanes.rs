@@ -2,10 +2,10 @@
 
 use std::ffi::OsStr;
 
-use Level::{Default, Quick};
+use Level::{All, Default, Quick};
 
 use crate::{
-    features, fuzz, house,
+    features, fuzz, house, package,
     project::{Outcome, Project, Step},
     providers::{self, Provider},
     readme, tools,
@@ -80,6 +80,7 @@ pub(crate) fn all(providers: Vec<Provider>) -> Vec<Lane> {
         Lane::new("fuzz", Default, "every fuzz target, 5 seconds each", fuzz::lane)
             .with_all("60 seconds each"),
         Lane::new("readme", Default, "the README's commands, in a clean clone", readme::run),
+        Lane::new("package", All, "what a release publishes, packed", package::run),
     ]);
     lanes
 }

@@ -11,6 +11,7 @@ mod fuzz;
 mod house;
 mod imports;
 mod lanes;
+mod package;
 mod project;
 mod providers;
 mod readme;

@@ -17,7 +17,7 @@ pub(crate) struct Provider {
     pub(crate) lane: Option<ServersLane>,
     /// Whether it has code of its own for a crypto backend, or hands the choice on to the core.
     pub(crate) has_backend_code: bool,
-    dir: String,
+    pub(crate) dir: String,
     /// Its integration tests.
     tests: Vec<String>,
 }
