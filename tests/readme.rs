@@ -26,6 +26,7 @@ use bulla_aws_kms::AwsKms;
 use bulla_config::Config;
 use bulla_local::{KeyType, Local, LocalScheme, Protection, Store};
 use bulla_pkcs11::Pkcs11;
+use bulla_vault::Vault;
 
 #[tokio::test]
 async fn examples_run() {
@@ -109,8 +110,11 @@ fn the_table_of_providers_is_the_codes() {
     let capabilities = Pkcs11::capabilities_of_all_keys();
     let signs = capabilities.signing.iter().map(|a| SigningAlgorithm::as_str(*a)).collect();
     let pkcs11 = row("PKCS#11", "bulla-pkcs11", &capabilities, signs);
+    let capabilities = Vault::capabilities_of_all_keys();
+    let signs = capabilities.signing.iter().map(|a| SigningAlgorithm::as_str(*a)).collect();
+    let vault = row("Vault / OpenBao", "bulla-vault", &capabilities, signs);
     let readme = include_str!("../README.md");
-    for row in [local, aws, pkcs11] {
+    for row in [local, aws, pkcs11, vault] {
         assert!(readme.contains(&row), "the README's row should be\n{row}");
     }
 }

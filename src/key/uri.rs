@@ -107,6 +107,17 @@ impl KeyUri {
             Self::Pkcs11(_) => "pkcs11",
         }
     }
+
+    /// The scheme of the [names](super::KeyName) that headers have of such keys. It is another one for
+    /// Vault and OpenBao alone: `transit`, since a server that took the place of the other has the same
+    /// keys.
+    #[must_use]
+    pub const fn name_scheme(&self) -> &'static str {
+        match self {
+            Self::HashiVault(_) | Self::OpenBao(_) => "transit",
+            other => other.scheme(),
+        }
+    }
 }
 
 /// Fails with [`InvalidInput`](ErrorKind::InvalidInput); the message names the part at fault.

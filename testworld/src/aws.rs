@@ -1,6 +1,9 @@
 use std::{fs, ops::Deref, process::Command};
 
-use crate::{python::Python, server::Server};
+use crate::{
+    python::Python,
+    server::{Server, Up},
+};
 
 /// MiniStack: asked about signing, key states, multi-Region keys and IAM. Its ciphertexts are not
 /// authenticated, and it does not look at the key that Decrypt names.
@@ -15,7 +18,7 @@ impl Ministack {
     /// If it does not start.
     #[must_use]
     pub fn start(python: &Python, auth: bool) -> Self {
-        Self(Server::start("/_ministack/health", |port, dir| {
+        Self(Server::start(Up::Answers("/_ministack/health"), |port, dir| {
             let mut command = python.module("ministack");
             isolate(&mut command);
             command
@@ -44,7 +47,7 @@ impl Moto {
     /// If it does not start.
     #[must_use]
     pub fn start(python: &Python) -> Self {
-        Self(Server::start("/moto-api/data.json", |port, _| {
+        Self(Server::start(Up::Answers("/moto-api/data.json"), |port, _| {
             let mut command = python.module("moto.server");
             isolate(&mut command);
             command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
@@ -64,7 +67,7 @@ impl Microburst {
     /// If it does not start.
     #[must_use]
     pub fn start(python: &Python, upstream: &str, rules: &str) -> Self {
-        Self(Server::start("/_microburst/rules", |port, dir| {
+        Self(Server::start(Up::Answers("/_microburst/rules"), |port, dir| {
             let config = dir.path().join("faults.yaml");
             let rules: String = rules.lines().map(|line| format!("  {line}\n")).collect();
             fs::write(&config, format!("rules:\n{rules}")).unwrap();

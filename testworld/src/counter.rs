@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Stands before a server and counts the requests that reach it, by the AWS operation that they
-/// name. Passes bytes on as they are.
+/// name, or by their path below `/v1/`. Passes bytes on as they are.
 #[derive(Debug)]
 pub struct Counter {
     port: u16,
@@ -58,7 +58,8 @@ impl Counter {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// How many requests named this operation, such as `Decrypt`, whatever became of them.
+    /// How many requests named this operation or path, such as `Decrypt` or `transit/decrypt/orders`,
+    /// whatever became of them.
     ///
     /// # Panics
     /// Never, but for a poisoned lock.
@@ -132,11 +133,12 @@ impl Shared {
         tail.extend_from_slice(bytes);
         while let Some(end) = tail.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = tail.drain(..=end).collect();
-            let Some((name, value)) = line.split_at_checked(HEADER.len()) else { continue };
-            if name.eq_ignore_ascii_case(HEADER) {
-                let value = String::from_utf8_lossy(value);
-                let operation = value.trim().rsplit('.').next().unwrap_or_default().to_owned();
-                *self.counts.lock().unwrap().entry(operation).or_default() += 1;
+            let named = match line.split_at_checked(HEADER.len()) {
+                Some((name, value)) if name.eq_ignore_ascii_case(HEADER) => operation(value),
+                _ => path(&line),
+            };
+            if let Some(named) = named {
+                *self.counts.lock().unwrap().entry(named).or_default() += 1;
             }
         }
         // A body has no line end: nothing of it is kept for long.
@@ -144,4 +146,15 @@ impl Shared {
             tail.clear();
         }
     }
+}
+
+fn operation(value: &[u8]) -> Option<String> {
+    String::from_utf8_lossy(value).trim().rsplit('.').next().map(str::to_owned)
+}
+
+/// The path of a request line. The body of the request before may stand in front of it.
+fn path(line: &[u8]) -> Option<String> {
+    let line = line.strip_suffix(b" HTTP/1.1\r\n")?;
+    let line = String::from_utf8_lossy(line);
+    line.rsplit_once(" /v1/").map(|(_, path)| path.to_owned())
 }

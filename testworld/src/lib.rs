@@ -20,6 +20,7 @@ mod aws;
 mod counter;
 #[cfg(feature = "aws-kms")]
 pub mod kms;
+mod openbao;
 mod python;
 mod server;
 mod softhsm;
@@ -28,6 +29,7 @@ pub mod tokens;
 
 pub use aws::{Microburst, Ministack, Moto};
 pub use counter::Counter;
+pub use openbao::OpenBao;
 pub use python::Python;
 pub use server::Server;
 pub use softhsm::SoftHsm;

@@ -17,6 +17,16 @@ impl Python {
         Self::find("aws", "BULLA_AWS_PYTHON", "BULLA_REQUIRE_AWS")
     }
 
+    /// The one with OpenBao: named by `BULLA_VAULT_PYTHON`, as the lane `vault` sets it. `None`, loudly,
+    /// where there is none.
+    ///
+    /// # Panics
+    /// If there is none and `BULLA_REQUIRE_VAULT` is set.
+    #[must_use]
+    pub fn for_vault() -> Option<Self> {
+        Self::find("vault", "BULLA_VAULT_PYTHON", "BULLA_REQUIRE_VAULT")
+    }
+
     fn find(lane: &str, variable: &str, required: &str) -> Option<Self> {
         if let Ok(path) = std::env::var(variable) {
             return Some(Self { path });

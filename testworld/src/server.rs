@@ -20,21 +20,43 @@ pub struct Server {
     dir: TempDir,
 }
 
+/// How it is known that a server is up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Up {
+    /// It answers a GET of this path.
+    Answers(&'static str),
+    /// It has written this. Where another server may have taken the port, and would answer.
+    Says(&'static str),
+}
+
 impl Server {
-    /// Starts what `command` makes of a port and a directory, and waits until `path` is answered.
-    /// A port that somebody else took in the meantime is given up for another.
-    pub(crate) fn start(path: &str, command: impl Fn(u16, &TempDir) -> Command) -> Self {
+    /// Starts what `command` makes of a port and a directory, and waits until it is up. A port that
+    /// somebody else took in the meantime is given up for another.
+    pub(crate) fn start(up: Up, command: impl Fn(u16, &TempDir) -> Command) -> Self {
         let mut log = String::new();
-        for _ in 0..3 {
+        for _ in 0..5 {
             let dir = tempfile::tempdir().unwrap();
             let port = free_port();
             let mut server = Self { child: spawn(command(port, &dir), &dir), port, dir };
-            if server.is_up(path) {
+            if server.is_up(up) {
                 return server;
             }
             log = server.log();
         }
         panic!("the server did not start:\n{log}");
+    }
+
+    /// Starts it again after [`kill`](Self::kill), on the same port and with what it has kept.
+    pub(crate) fn start_again(&mut self, up: Up, command: impl Fn(u16, &TempDir) -> Command) {
+        for _ in 0..5 {
+            self.kill();
+            self.child = spawn(command(self.port, &self.dir), &self.dir);
+            if self.is_up(up) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(500));
+        }
+        panic!("the server did not start again:\n{}", self.log());
     }
 
     /// The port that it listens on.
@@ -73,13 +95,17 @@ impl Server {
         answer.starts_with("HTTP/1.").then_some(answer)
     }
 
-    fn is_up(&mut self, path: &str) -> bool {
+    fn is_up(&mut self, up: Up) -> bool {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             if self.child.try_wait().unwrap().is_some() {
                 return false;
             }
-            if self.get(path).is_some() {
+            let is_up = match up {
+                Up::Answers(path) => self.get(path).is_some(),
+                Up::Says(text) => self.log().contains(text),
+            };
+            if is_up {
                 return true;
             }
             thread::sleep(Duration::from_millis(25));
@@ -100,7 +126,7 @@ fn spawn(mut command: Command, dir: &TempDir) -> Child {
     command.stdin(Stdio::null()).stdout(log).stderr(both).spawn().unwrap()
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -14,6 +14,8 @@ const ALWAYS: &str = "local";
 /// The kinds whose providers are features: the scheme, the feature, and whether this build has it.
 const FEATURES: &[(&str, &str, bool)] = &[
     ("awskms", "aws-kms", cfg!(feature = "aws-kms")),
+    ("hashivault", "vault", cfg!(feature = "vault")),
+    ("openbao", "vault", cfg!(feature = "vault")),
     ("pkcs11", "pkcs11", cfg!(feature = "pkcs11")),
 ];
 
@@ -50,6 +52,10 @@ pub(crate) fn registry(store: Store, passphrases: BTreeMap<String, Vec<Passphras
     let registry = Registry::builder().scheme(ALWAYS, Arc::new(local));
     #[cfg(feature = "aws-kms")]
     let registry = registry.scheme("awskms", Arc::new(bulla_aws_kms::AwsKmsScheme));
+    #[cfg(feature = "vault")]
+    let registry = registry
+        .scheme("hashivault", Arc::new(bulla_vault::VaultScheme::vault()))
+        .scheme("openbao", Arc::new(bulla_vault::VaultScheme::openbao()));
     #[cfg(feature = "pkcs11")]
     let registry = registry.scheme("pkcs11", Arc::new(bulla_pkcs11::Pkcs11Scheme));
     registry.build()

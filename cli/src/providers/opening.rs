@@ -67,7 +67,7 @@ impl Keys {
         let named = named.into_iter().filter(|key| local_name(&key.uri).is_none());
         // Others can't open it, and asking for them takes time and credentials.
         let sealed_to =
-            |key: &Key| header.recipients().iter().any(|r| r.key.scheme() == key.uri.scheme());
+            |key: &Key| header.recipients().iter().any(|r| r.key.scheme() == key.uri.name_scheme());
         let keys: Vec<_> = named.chain(configured).filter(sealed_to).collect();
         let connected = runtime.block_on(connect_each(&registry, &keys));
         let unopened = keys.iter().zip(connected).filter_map(|(key, connected)| {

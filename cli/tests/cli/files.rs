@@ -239,7 +239,7 @@ fn no_provider_for_other_schemes() {
     ] {
         let ended = sandbox.run(args);
         ended.expect(2, "this version of bulla has no provider for `gcpkms` keys");
-        ended.expect(2, "it has providers for local, awskms, pkcs11");
+        ended.expect(2, "it has providers for local, awskms, hashivault, openbao, pkcs11");
     }
     sandbox.run("encrypt a -o b --key nonsense").expect(2, "key URI: ");
     assert_eq!(sandbox.names(), ["a", "a.bulla"]);
