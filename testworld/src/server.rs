@@ -65,6 +65,12 @@ impl Server {
         self.port
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its URL, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {

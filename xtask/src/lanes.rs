@@ -75,8 +75,10 @@ pub(crate) fn all(providers: Vec<Provider>) -> Vec<Lane> {
         Lane::new("deny", Default, "licences, banned crates and sources of dependencies", deny),
         Lane::new("interop", Default, "against another implementation, in Python", interop),
     ];
-    lanes.extend(providers.into_iter().filter_map(servers));
+    lanes.extend(providers.iter().cloned().filter_map(servers));
+    let several = move |project: &Project, _| several(project, &providers);
     lanes.extend([
+        Lane::new("several", Default, "several providers at once, against servers", several),
         Lane::new("fuzz", Default, "every fuzz target, 5 seconds each", fuzz::lane)
             .with_all("60 seconds each"),
         Lane::new("readme", Default, "the README's commands, in a clean clone", readme::run),
@@ -141,6 +143,22 @@ fn interop(project: &Project, _: Level) -> Outcome {
 
 /// The tests of a provider, of the command with its keys, and of it beside others.
 fn against_servers(project: &Project, name: &str, provider: &Provider) -> Outcome {
+    in_world(project, tests(project, &provider.lane_tests())?, name, provider)?.run()
+}
+
+/// The tests that need the servers of all providers.
+fn several(project: &Project, providers: &[Provider]) -> Outcome {
+    let mut step = tests(project, &["several"])?;
+    for provider in providers {
+        if let Some(lane) = &provider.lane {
+            step = in_world(project, step, &lane.name, provider)?;
+        }
+    }
+    step.run()
+}
+
+/// Installs the servers of a provider, and names them to a step.
+fn in_world(project: &Project, step: Step, name: &str, provider: &Provider) -> Outcome<Step> {
     let variable = name.to_uppercase();
     let debian = provider.lane.as_ref().map_or(&[][..], |lane| &lane.debian);
     let (found, place) = match debian {
@@ -150,10 +168,8 @@ fn against_servers(project: &Project, name: &str, provider: &Provider) -> Outcom
         }
         packages => ("ROOT", tools::debian(project, name, packages)?),
     };
-    tests(project, &provider.lane_tests())?
-        .env(&format!("BULLA_{variable}_{found}"), &place)
-        .env(&format!("BULLA_REQUIRE_{variable}"), "1")
-        .run()
+    let step = step.env(&format!("BULLA_{variable}_{found}"), &place);
+    Ok(step.env(&format!("BULLA_REQUIRE_{variable}"), "1"))
 }
 
 /// Tests that need a world of their own, by their names. They are built with the whole workspace, as

@@ -7,6 +7,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::project::{Outcome, Project, read_file};
 
+#[derive(Clone)]
 pub(crate) struct Provider {
     pub(crate) package: String,
     /// As people call it.
