@@ -44,6 +44,8 @@ pub(crate) struct Granted {
 pub(crate) struct Left {
     #[serde(alias = "lease_duration", rename = "ttl")]
     seconds: u64,
+    /// Left out of what is said of a root token.
+    #[serde(default)]
     pub(crate) renewable: bool,
     /// None for a token that has no end, whose time to live is zero too.
     expire_time: Option<serde::de::IgnoredAny>,
