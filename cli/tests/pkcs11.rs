@@ -103,3 +103,41 @@ fn the_doctor_looks_at_the_token() {
         assert!(shown.contains(text), "{text:?} is not in {shown}");
     }
 }
+
+#[test]
+fn makes_keys_on_the_token() {
+    let Some(world) = World::new("makes_keys_on_the_token") else { return };
+    world.sandbox.write("a", "secret");
+    let made = world.run("keys create pkcs11:token=t;object=new");
+    made.expect(0, "made aes-256 with id ");
+    let uri = String::from_utf8(made.stdout).unwrap();
+    let uri = uri.strip_suffix('\n').unwrap();
+    assert!(uri.starts_with("pkcs11:token=t;object=new;id=%"), "{uri}");
+    world.ok(&format!("encrypt a --key {uri}"));
+    world.ok(&format!("decrypt a.bulla -o b --key {uri}"));
+    assert_eq!(world.sandbox.read("b"), b"secret");
+
+    let said = world.ok("keys create pkcs11:token=t;object=signs --type p-256 --json");
+    let key: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let text = |name: &str| key[name].as_str().unwrap();
+    assert_eq!((text("type"), text("id").len()), ("p-256", 32));
+    assert_eq!(text("name"), format!("pkcs11:t/{}", text("id")));
+    let published = world.ok(&format!("jwks --key {}", text("uri")));
+    assert!(published.contains("\"P-256\""), "{published}");
+
+    for (args, code, said) in [
+        ("pkcs11:token=t;object=new", 1, "is on token \"t\" already"),
+        ("pkcs11:token=away;object=new", 4, "no token \"away\""),
+        ("pkcs11:token=t;id=%09", 2, "needs a label"),
+        ("pkcs11:token=t;object=other;type=private", 2, "not what is asked for"),
+        ("pkcs11:token=t;object=other --passphrase", 2, "for local keys"),
+        ("awskms:///alias/other", 2, "`awskms` keys"),
+        ("local:other", 2, "by their names: other"),
+    ] {
+        world.run(&format!("keys create {args}")).expect(code, said);
+    }
+    // An id tells keys of one label apart.
+    world.ok("keys create pkcs11:token=t;object=new;id=%09");
+    world.ok("encrypt a -o c --key pkcs11:token=t;object=new;id=%09");
+    world.run("encrypt a -o d --key pkcs11:token=t;object=new").expect(2, "2 keys");
+}

@@ -31,6 +31,26 @@ impl SoftHsm {
     /// If the test fails in the child, or there is no SoftHSM and `BULLA_REQUIRE_PKCS11` is set.
     #[must_use]
     pub fn in_child(test: &str) -> Option<Self> {
+        Self::in_child_by(|child| {
+            let child = child.args([test, "--exact", "--nocapture"]).output().unwrap();
+            let said = String::from_utf8_lossy(&child.stdout);
+            let errors = String::from_utf8_lossy(&child.stderr);
+            assert!(child.status.success() && said.contains("1 passed"), "{said}\n{errors}");
+        })
+    }
+
+    /// The same for a program that is no test, whose child has the same arguments and says what it says.
+    ///
+    /// # Panics
+    /// If the child fails, or there is no SoftHSM and `BULLA_REQUIRE_PKCS11` is set.
+    #[must_use]
+    pub fn in_same_program() -> Option<Self> {
+        Self::in_child_by(|child| {
+            assert!(child.args(env::args_os().skip(1)).status().unwrap().success());
+        })
+    }
+
+    fn in_child_by(run: impl FnOnce(&mut Command)) -> Option<Self> {
         let Ok(root) = env::var("BULLA_PKCS11_ROOT") else {
             assert!(env::var_os("BULLA_REQUIRE_PKCS11").is_none(), "BULLA_PKCS11_ROOT is not set");
             eprintln!("SKIPPED: run `cargo xtask test --lane pkcs11`, which sets up SoftHSM");
@@ -49,11 +69,7 @@ impl SoftHsm {
         let made = init.args(["--pin", Self::PIN]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let mut child = Command::new(env::current_exe().unwrap());
-        child.args([test, "--exact", "--nocapture"]).env("SOFTHSM2_CONF", &config);
-        let child = child.env(TOKENS, dir.path().join("tokens")).output().unwrap();
-        let said = String::from_utf8_lossy(&child.stdout);
-        let errors = String::from_utf8_lossy(&child.stderr);
-        assert!(child.status.success() && said.contains("1 passed"), "{said}\n{errors}");
+        run(child.env("SOFTHSM2_CONF", &config).env(TOKENS, dir.path().join("tokens")));
         None
     }
 }

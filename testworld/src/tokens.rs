@@ -2,6 +2,7 @@
 
 use cryptoki::{
     context::{CInitializeArgs, CInitializeFlags, Pkcs11 as Context},
+    error::{Error, RvError},
     mechanism::Mechanism,
     object::Attribute,
     session::{Session, UserType},
@@ -10,14 +11,18 @@ use cryptoki::{
 
 use crate::SoftHsm;
 
-/// A session of the tests' own. That the provider finds the library initialised is as it should be.
+/// A session of the tests' own. Whoever comes first, provider or test, initialises the library and logs in;
+/// that the other finds it so is as it should be.
 pub fn session(hsm: &SoftHsm) -> (Context, Session) {
     let context = Context::new(&hsm.module).unwrap();
     drop(context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)));
     let slots = context.get_slots_with_token().unwrap();
     let slot = slots.into_iter().find(|s| context.get_token_info(*s).unwrap().label() == "t");
     let session = context.open_rw_session(slot.unwrap()).unwrap();
-    session.login(UserType::User, Some(&AuthPin::from(SoftHsm::PIN))).unwrap();
+    match session.login(UserType::User, Some(&AuthPin::from(SoftHsm::PIN))) {
+        Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
+        Err(error) => panic!("{error}"),
+    }
     (context, session)
 }
 
@@ -37,16 +42,6 @@ pub fn aes(session: &Session, label: &str, id: &[u8], gcm: bool) {
         Attribute::Id(id.to_vec()),
     ];
     session.generate_key(&Mechanism::AesKeyGen, &template).unwrap();
-}
-
-/// The same where a provider may have logged in already.
-pub fn session_of_logged_in(hsm: &SoftHsm) -> (Context, Session) {
-    let context = Context::new(&hsm.module).unwrap();
-    let slots = context.get_slots_with_token().unwrap();
-    let slot = slots.into_iter().find(|s| context.get_token_info(*s).unwrap().label() == "t");
-    let session = context.open_rw_session(slot.unwrap()).unwrap();
-    drop(session.login(UserType::User, Some(&AuthPin::from(SoftHsm::PIN))));
-    (context, session)
 }
 
 /// A pair of each kind that signs: their labels.

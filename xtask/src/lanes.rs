@@ -89,13 +89,15 @@ pub(crate) fn all(providers: Vec<Provider>) -> Vec<Lane> {
 
 /// The lane of a provider that has servers to be tested against.
 fn servers(provider: Provider) -> Option<Lane> {
-    let name = provider.lane.as_ref()?.name.clone();
+    let lane = provider.lane.as_ref()?;
+    let (name, long) = (lane.name.clone(), lane.long);
     let about = format!("the provider for {}, against servers", provider.name);
     let run = {
         let name = name.clone();
-        move |project: &Project, _| against_servers(project, &name, &provider)
+        move |project: &Project, level| against_servers(project, &name, &provider, level)
     };
-    Some(Lane::new(&name, Default, &about, run))
+    let lane = Lane::new(&name, Default, &about, run);
+    Some(if long { lane.with_all(&format!("{about}, for longer")) } else { lane })
 }
 
 fn fmt(project: &Project, _: Level) -> Outcome {
@@ -142,8 +144,12 @@ fn interop(project: &Project, _: Level) -> Outcome {
 }
 
 /// The tests of a provider, of the command with its keys, and of it beside others.
-fn against_servers(project: &Project, name: &str, provider: &Provider) -> Outcome {
-    in_world(project, tests(project, &provider.lane_tests())?, name, provider)?.run()
+fn against_servers(project: &Project, name: &str, provider: &Provider, level: Level) -> Outcome {
+    let tests = in_world(project, tests(project, &provider.lane_tests())?, name, provider)?;
+    match level {
+        Level::All => tests.env("BULLA_LONG_TESTS", "1").run(),
+        Quick | Default => tests.run(),
+    }
 }
 
 /// The tests that need the servers of all providers.

@@ -33,6 +33,9 @@ pub(crate) struct ServersLane {
     /// Packages of Debian, instead of Python.
     #[serde(default)]
     pub(crate) debian: Vec<String>,
+    /// Whether some tests run for longer where `BULLA_LONG_TESTS` is set, as it is at the level `All`.
+    #[serde(default)]
+    pub(crate) long: bool,
 }
 
 /// What is read of a `Cargo.toml`.

@@ -54,17 +54,19 @@ pub(crate) enum KeysCommand {
     Public(PublicKey),
 }
 
-/// Makes a key
+/// Makes a key, in the key store or on a token
 ///
-/// Keys of type aes-256 seal and open. The other types sign: see `bulla token`.
+/// Keys of type aes-256 seal and open. The other types sign: see `bulla token`. What a key on a token
+/// is used by from then on is printed: its URI with the new id.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   bulla keys create work
   bulla keys create release --type ed25519
-  bulla keys create archive --passphrase              # asks for it, twice")]
+  bulla keys create archive --passphrase              # asks for it, twice
+  bulla keys create 'pkcs11:token=hsm;object=orders'  # never leaves the token")]
 pub(crate) struct CreateKey {
-    /// The name of the key: local:NAME is its URI
+    /// The name of the key: local:NAME is its URI. Or a pkcs11: URI with token and label (object)
     pub(crate) name: String,
     /// What kind of key
     #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "aes-256")]

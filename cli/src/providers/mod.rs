@@ -2,6 +2,7 @@
 //! them stand in the library's registry, as a service's do.
 
 mod backends;
+mod creating;
 mod keys;
 mod opening;
 mod sealing;
@@ -12,6 +13,7 @@ use bulla_local::{KeyRecord, KeyType, Protection, Store};
 
 pub(crate) use self::{
     backends::{connect, registry},
+    creating::{Created, create},
     keys::Keys,
     opening::{Openers, named_recipients},
     signing::{Names, stored_key},

@@ -19,11 +19,9 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    /// The name is the token's label and the key's CKA_ID. Both are the owner's to set, and so stay
-    /// what they are when keys are restored to another device, whose serial number is another.
     pub(crate) fn new(described: Described) -> Result<Self> {
         let Described { object, label, token, purpose } = described;
-        let name = KeyName::new(SCHEME, format!("{token}/{}", hex(&object.id)))?;
+        let name = name(&token, &object.id)?;
         Ok(Self { name, object, label, purpose })
     }
 
@@ -38,4 +36,10 @@ impl Bound {
             Purpose::Sign { pair, .. } => pair.describe(),
         }
     }
+}
+
+/// The name is the token's label and the key's CKA_ID. Both are the owner's to set, and so stay what they
+/// are when keys are restored to another device, whose serial number is another.
+pub(crate) fn name(token: &str, id: &[u8]) -> Result<KeyName> {
+    KeyName::new(SCHEME, format!("{token}/{}", hex(id)))
 }

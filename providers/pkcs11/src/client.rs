@@ -129,7 +129,7 @@ impl Work<'_> {
     }
 
     fn handle(&self, key: &ObjectId) -> Result<ObjectHandle, Fault> {
-        self.login.handle(self.session, key)
+        self.login.handle(self.context, self.session, key)
     }
 
     /// Finds out what a code means that says nothing: with a token that is out or logged out, that; with

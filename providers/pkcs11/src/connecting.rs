@@ -32,18 +32,33 @@ impl Pkcs11Builder {
         built.map_err(|e| e.with_provider(label).with_operation(Operation::Build))
     }
 
-    async fn connect(self, label: Arc<str>) -> Result<Pkcs11> {
+    async fn connect(mut self, label: Arc<str>) -> Result<Pkcs11> {
+        if self.keys.is_empty() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "no key is bound; give a sealing key, a signing key, or keys to open",
+            ));
+        }
+        let (bound, algorithm) = (std::mem::take(&mut self.keys), self.algorithm);
+        let token = self.open().await?;
+        let mut keys = Keys::default();
+        for (key, role) in bound {
+            let key = key?;
+            let described = token.run(move |work| work.describe(&key)).await?;
+            roles::add(&mut keys, Bound::new(described)?, role)?;
+        }
+        let capabilities = capabilities::of(&keys, algorithm)?;
+        Ok(Pkcs11 { label, capabilities, keys, token })
+    }
+
+    /// Loads the module and logs in.
+    pub(crate) async fn open(self) -> Result<Arc<Token>> {
         let invalid = |message: String| Err(Error::new(ErrorKind::InvalidInput, message));
         if let Some(unknown) = self.unknown {
             return invalid(format!(
                 "{unknown} is not looked at; name the token by token, serial, manufacturer, model or \
                  slot-id, and the module by module-path"
             ));
-        }
-        if self.keys.is_empty() {
-            return invalid(
-                "no key is bound; give a sealing key, a signing key, or keys to open".to_owned(),
-            );
         }
         let Some(path) = self.module.or_else(|| env::var_os(VARIABLE).map(PathBuf::from)) else {
             return invalid(format!(
@@ -56,13 +71,7 @@ impl Pkcs11Builder {
         })??;
         let token = Token::new(module, self.token, self.pin?, self.shared, self.max_sessions);
         let token = Arc::new(token);
-        let mut keys = Keys::default();
-        for (key, role) in self.keys {
-            let key = key?;
-            let described = token.run(move |work| work.describe(&key)).await?;
-            roles::add(&mut keys, Bound::new(described)?, role)?;
-        }
-        let capabilities = capabilities::of(&keys, self.algorithm)?;
-        Ok(Pkcs11 { label, capabilities, keys, token })
+        token.open().await?;
+        Ok(token)
     }
 }

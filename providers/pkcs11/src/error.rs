@@ -71,6 +71,8 @@ pub(crate) fn fault(reported: &Reported, what: &str) -> Fault {
         | Rv::TokenNotRecognized
         | Rv::SlotIdInvalid
         | Rv::UserNotLoggedIn
+        // Of a token whose PIN was set, it means that its file was read while another process wrote it.
+        | Rv::UserPinNotInitialized
         | Rv::KeyHandleInvalid
         | Rv::ObjectHandleInvalid
         | Rv::WrappingKeyHandleInvalid

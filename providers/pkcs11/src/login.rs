@@ -10,7 +10,7 @@ use cryptoki::{
     context::Pkcs11,
     object::{Attribute, ObjectHandle},
     session::Session,
-    slot::Slot,
+    slot::{Slot, TokenInfo},
 };
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
 pub(crate) struct Login {
     pub(crate) slot: Slot,
     pub(crate) label: String,
+    pub(crate) write_protected: bool,
     /// The state of the module that this belongs to.
     pub(crate) epoch: u64,
     /// Logging in lasts until the last session is closed, so one is never used and never closed.
@@ -32,9 +33,11 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    pub(crate) fn new(slot: Slot, label: String, epoch: u64, anchor: Session) -> Self {
+    pub(crate) fn new(slot: Slot, info: &TokenInfo, epoch: u64, anchor: Session) -> Self {
+        let (label, write_protected) = (info.label().to_owned(), info.write_protected());
         let (idle, handles) = (Mutex::default(), Mutex::default());
-        Self { slot, label, epoch, anchor: Mutex::new(anchor), idle, handles }
+        let anchor = Mutex::new(anchor);
+        Self { slot, label, write_protected, epoch, anchor, idle, handles }
     }
 
     /// A session that nobody else has.
@@ -58,7 +61,12 @@ impl Login {
     /// # Errors
     /// [`Fault::Lost`] if the key is not there: some modules go on without the keys of a token that
     /// was out.
-    pub(crate) fn handle(&self, session: &Session, key: &ObjectId) -> Result<ObjectHandle, Fault> {
+    pub(crate) fn handle(
+        &self,
+        context: &Pkcs11,
+        session: &Session,
+        key: &ObjectId,
+    ) -> Result<ObjectHandle, Fault> {
         let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, handle)) = handles.iter().find(|(known, _)| known == key) {
             return Ok(*handle);
@@ -73,8 +81,14 @@ impl Login {
                 Ok(*handle)
             }
             [] => {
-                let message = format!("{what} is not on token {:?} any more", self.label);
-                Err(Fault::lost(Error::new(ErrorKind::NotFound, message)))
+                // Some modules show a token that is out as if it were empty.
+                let info = context.get_token_info(self.slot);
+                let (kind, how) = match info.is_ok_and(|info| info.token_initialized()) {
+                    true => (ErrorKind::NotFound, "is not on"),
+                    false => (ErrorKind::Unavailable, "can't be reached on"),
+                };
+                let message = format!("{what} {how} token {:?} any more", self.label);
+                Err(Fault::lost(Error::new(kind, message)))
             }
             several => Err(ambiguous(several.len(), &what).into()),
         }

@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,7 +21,8 @@ use subtle::ConstantTimeEq as _;
 
 use crate::error::fault;
 
-/// How often a module is ended and begun anew at most: every provider over it logs in again then.
+/// How often a module is ended and begun anew at most while it serves: every provider over it logs in
+/// again then.
 const REINITIALIZE_EVERY: Duration = Duration::from_secs(1);
 
 /// Modules are never unloaded: other code in the process may have them too.
@@ -29,6 +33,8 @@ pub(crate) struct Module {
     path: String,
     /// Read by who makes a call, written by who initialises.
     state: RwLock<State>,
+    /// The last epoch in which somebody has logged in.
+    served: AtomicU64,
     /// PINs that a token refused, by its serial number: trying again would lock it.
     refused: Mutex<Vec<(String, SecretString)>>,
 }
@@ -58,8 +64,8 @@ impl Module {
         let path = format!("{:?}", found.display().to_string());
         let context = Pkcs11::new(&found).map_err(|e| fault(&e, &path).into_error())?;
         let state = State { epoch: 0, ours: false, reinitialized: None };
-        let refused = Mutex::default();
-        let module = Arc::new(Self { context, path, state: RwLock::new(state), refused });
+        let (state, served, refused) = (RwLock::new(state), AtomicU64::new(0), Mutex::default());
+        let module = Arc::new(Self { context, path, state, served, refused });
         module.initialize()?;
         modules.insert(found, Arc::clone(&module));
         Ok(module)
@@ -88,7 +94,8 @@ impl Module {
             return Ok(());
         }
         let lately = state.reinitialized.is_some_and(|at| at.elapsed() < REINITIALIZE_EVERY);
-        if !state.ours || lately {
+        let serves = self.served.load(Ordering::Relaxed) == epoch;
+        if !state.ours || (lately && serves) {
             return Err(Error::new(ErrorKind::Unavailable, "the token is not there"));
         }
         state.reinitialized = Some(Instant::now());
@@ -97,6 +104,11 @@ impl Module {
             Err(error) => return Err(fault(&error, &self.path).into_error()),
         }
         self.begin(&mut state)
+    }
+
+    /// Remembers that there is a login in this epoch, which ends with the module.
+    pub(crate) fn serves(&self, epoch: u64) {
+        self.served.store(epoch, Ordering::Relaxed);
     }
 
     fn begin(&self, state: &mut State) -> Result<()> {

@@ -101,7 +101,7 @@ impl Work<'_> {
             )));
         };
         // It is found by its id from here on.
-        let by_id = KeySelection { id: Some(id.clone()), ..KeySelection::default() };
+        let by_id = KeySelection::by_id(id.clone());
         let same = self.find(&by_id)?.len();
         if same > 1 {
             return Err(ambiguous(same, &by_id.describe()).into());
@@ -239,6 +239,6 @@ impl Attributes {
     }
 }
 
-fn unsupported(message: String) -> Fault {
+pub(crate) fn unsupported(message: String) -> Fault {
     Fault::Final(Error::new(ErrorKind::Unsupported, message))
 }

@@ -80,9 +80,17 @@ impl TokenSelection {
     }
 }
 
-/// What is known of a key: its label, its id, or both.
+/// Which key of a token: by its label, its id (CKA_ID), or both. A `&str` is a label.
+///
+/// ```
+/// use bulla_pkcs11::{KeySelection, Pkcs11};
+///
+/// let orders = KeySelection::labelled("orders");
+/// let builder = Pkcs11::builder().sealing_key(orders.and_id([2])).also_open(KeySelection::by_id([1]));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct KeySelection {
+#[must_use]
+pub struct KeySelection {
     pub(crate) label: Option<String>,
     pub(crate) id: Option<Vec<u8>>,
     /// A secret key, or a pair; either, unless said.
@@ -90,8 +98,20 @@ pub(crate) struct KeySelection {
 }
 
 impl KeySelection {
-    pub(crate) fn labelled(label: &str) -> Self {
-        Self { label: Some(label.to_owned()), ..Self::default() }
+    /// By its label (CKA_LABEL).
+    pub fn labelled(label: impl Into<String>) -> Self {
+        Self { label: Some(label.into()), ..Self::default() }
+    }
+
+    /// By its id (CKA_ID).
+    pub fn by_id(id: impl Into<Vec<u8>>) -> Self {
+        Self::default().and_id(id)
+    }
+
+    /// And by its id too, which tells keys of one label apart.
+    pub fn and_id(mut self, id: impl Into<Vec<u8>>) -> Self {
+        self.id = Some(id.into());
+        self
     }
 
     /// # Errors
@@ -125,6 +145,12 @@ impl KeySelection {
             (Some(label), Some(id)) => format!("key {label:?} with id {}", hex(id)),
             (None, id) => format!("key with id {}", hex(id.as_deref().unwrap_or_default())),
         }
+    }
+}
+
+impl From<&str> for KeySelection {
+    fn from(label: &str) -> Self {
+        Self::labelled(label)
     }
 }
 

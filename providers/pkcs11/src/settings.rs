@@ -70,19 +70,19 @@ impl Pkcs11Builder {
         self
     }
 
-    /// The AES key that new data is sealed to, by its label. It may open too.
-    pub fn sealing_key(self, label: &str) -> Self {
-        self.key(Ok(KeySelection::labelled(label)), Role::Sealing)
+    /// The AES key that new data is sealed to, by its label or as a [`KeySelection`]. It may open too.
+    pub fn sealing_key(self, key: impl Into<KeySelection>) -> Self {
+        self.key(Ok(key.into()), Role::Sealing)
     }
 
-    /// The pair that signs, by its label.
-    pub fn signing_key(self, label: &str) -> Self {
-        self.key(Ok(KeySelection::labelled(label)), Role::Signing)
+    /// The pair that signs.
+    pub fn signing_key(self, key: impl Into<KeySelection>) -> Self {
+        self.key(Ok(key.into()), Role::Signing)
     }
 
-    /// One more key, by its label: one to open with, or one to verify with.
-    pub fn also_open(self, label: &str) -> Self {
-        self.key(Ok(KeySelection::labelled(label)), Role::Opening)
+    /// One more key: one to open with, or one to verify with.
+    pub fn also_open(self, key: impl Into<KeySelection>) -> Self {
+        self.key(Ok(key.into()), Role::Opening)
     }
 
     /// Module, token, source of the PIN and key of a key URI. The key becomes the sealing or the signing

@@ -1,7 +1,11 @@
 //! Making calls: off the async threads, over a bounded number of sessions, and anew when the token
 //! was away.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    thread,
+    time::Duration,
+};
 
 use bulla::{Error, ErrorKind, Result};
 use cryptoki::{context::Pkcs11, session::Session};
@@ -14,6 +18,16 @@ use crate::{
     pin::Pin,
     selection::TokenSelection,
 };
+
+/// How long a token is waited for that can't be read at first, with a try after each: together as long as
+/// somebody waits for a command without a thought.
+const WAITS: [Duration; 5] = [
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+];
 
 /// One token, as one provider uses it.
 pub(crate) struct Token {
@@ -59,6 +73,28 @@ impl Token {
         Self { module, selection, pin, shared, permits, login: RwLock::default() }
     }
 
+    /// Logs in. SoftHSM writes the file of a token at each login of any process, and who reads it at that
+    /// moment sees no token, or one without a PIN; so what is not there is looked for a few times more. A
+    /// PIN that was refused is not among that.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(crate) async fn open(self: &Arc<Self>) -> Result<()> {
+        let nothing = |_: &Work<'_>| Ok(());
+        self.block(move |token| {
+            let mut outcome = token.call(&nothing);
+            for wait in WAITS {
+                if !matches!(outcome, Err(Fault::Lost(_))) {
+                    break;
+                }
+                thread::sleep(wait);
+                outcome = token.call(&nothing);
+            }
+            outcome
+        })
+        .await
+    }
+
     /// Makes calls on a thread that may block. A caller who gives up does not end what has begun: the
     /// session stays taken until the token has answered.
     ///
@@ -69,11 +105,18 @@ impl Token {
         T: Send + 'static,
         F: Fn(&Work<'_>) -> Result<T, Fault> + Send + 'static,
     {
+        self.block(move |token| token.call(&work)).await
+    }
+
+    async fn block<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
         let token = Arc::clone(self);
         let done = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            token.call(&work)
+            work(&token).map_err(Fault::into_error)
         });
         done.await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Internal, "a call of the PKCS #11 module did not return"))
@@ -96,23 +139,23 @@ impl Token {
         self.permits.is_closed()
     }
 
-    fn call<T>(&self, work: &impl Fn(&Work<'_>) -> Result<T, Fault>) -> Result<T> {
+    fn call<T>(&self, work: &impl Fn(&Work<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
         let mut seen = 0;
         let mut outcome = self.attempt(work, &mut seen);
         // Nothing was done by a call that found something gone, so it is made again.
         for remedy in [Remedy::Sessions, Remedy::Module] {
             let Err(Fault::Lost(lost)) = outcome else { break };
             if remedy == Remedy::Module && self.shared {
-                return Err(lost.error);
+                return Err(Fault::Lost(lost));
             }
             outcome = match self.reopen(seen, &lost, remedy) {
                 Ok(()) => self.attempt(work, &mut seen),
                 // A module that was begun anew a moment ago has nothing new to say.
-                Err(_) if remedy == Remedy::Module => return Err(lost.error),
+                Err(_) if remedy == Remedy::Module => return Err(Fault::Lost(lost)),
                 Err(fault) => Err(fault),
             };
         }
-        outcome.map_err(Fault::into_error)
+        outcome
     }
 
     fn attempt<T>(
@@ -166,6 +209,7 @@ impl Token {
         let generation = own.generation + 1;
         own.login = Some(self.log_in(state.epoch, generation)?);
         own.generation = generation;
+        self.module.serves(state.epoch);
         Ok(())
     }
 
@@ -175,7 +219,7 @@ impl Token {
         let opened = self.module.context.open_ro_session_no_drop(slot);
         let session = opened.map_err(|e| fault(&e, &what))?;
         match self.pin.log_in(&session, &info, &self.module, generation > 1) {
-            Ok(()) => Ok(Login::new(slot, info.label().to_owned(), epoch, session)),
+            Ok(()) => Ok(Login::new(slot, &info, epoch, session)),
             Err(fault) => {
                 drop(session.close());
                 Err(match fault {

@@ -3,10 +3,10 @@
 mod exchange;
 mod report;
 
-use bulla::{ErrorKind, key::KeyState};
+use bulla::{ErrorKind, KeyUri, key::KeyState};
 use bulla_local::{KeyRecord, Store};
 
-use self::report::{KeyReport, ListReport};
+use self::report::{CreatedReport, KeyReport, ListReport};
 use crate::{
     Session,
     args::{
@@ -38,6 +38,10 @@ pub(crate) fn run(command: KeysCommand, session: &Session) -> Outcome<()> {
 }
 
 fn create(args: &CreateKey, session: &Session) -> Outcome<()> {
+    // No name of a local key has a colon.
+    if args.name.contains(':') {
+        return create_by_uri(args, session);
+    }
     let store = providers::store()?;
     // Nobody should think up a passphrase for a name that is taken.
     if store.key(&args.name).is_ok() {
@@ -47,6 +51,25 @@ fn create(args: &CreateKey, session: &Session) -> Outcome<()> {
         .protection(args.passphrase.passphrase, &args.name)?;
     let key = store.create_key(&args.name, args.key_type, &protection)?;
     made(&store, &key, args.json)
+}
+
+/// Makes a key where a URI says: on a token.
+fn create_by_uri(args: &CreateKey, session: &Session) -> Outcome<()> {
+    let uri: KeyUri = args.name.parse()?;
+    if let Some(name) = providers::local_name(&uri) {
+        let name = shown::token(name);
+        return Err(Failure::usage(format!("local keys are made by their names: {name}")));
+    }
+    if args.passphrase.passphrase || args.passphrase.passphrase_file.is_some() {
+        return Err(Failure::usage("a passphrase is for local keys"));
+    }
+    let key = providers::create(&uri, args.key_type, session)?;
+    if args.json {
+        return json::print(&CreatedReport::new(&key));
+    }
+    stdio::print(&format!("{}\n", key.uri))?;
+    say::note(&format!("made {} with id {}, which does not leave the token", key.key_type, key.id));
+    Ok(())
 }
 
 /// Tells of a new key.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bulla_local::KeyRecord;
 use serde::Serialize;
 
-use crate::shown;
+use crate::{providers::Created, shown};
 
 /// A key as JSON, documented in JSON.md: fields are added, not changed.
 #[derive(Serialize)]
@@ -33,6 +33,23 @@ struct VersionReport {
 pub(super) struct ListReport<'a> {
     pub(super) store: String,
     pub(super) keys: Vec<KeyReport<'a>>,
+}
+
+/// A key that was made elsewhere, documented in JSON.md.
+#[derive(Serialize)]
+pub(super) struct CreatedReport<'a> {
+    uri: &'a str,
+    name: &'a str,
+    id: &'a str,
+    #[serde(rename = "type")]
+    key_type: &'static str,
+}
+
+impl<'a> CreatedReport<'a> {
+    pub(super) fn new(key: &'a Created) -> Self {
+        let Created { uri, name, id, key_type } = key;
+        Self { uri, name, id, key_type: key_type.as_str() }
+    }
 }
 
 impl<'a> KeyReport<'a> {
