@@ -147,7 +147,7 @@ fn interop(project: &Project, _: Level) -> Outcome {
 fn against_servers(project: &Project, name: &str, provider: &Provider, level: Level) -> Outcome {
     let tests = in_world(project, tests(project, &provider.lane_tests())?, name, provider)?;
     match level {
-        Level::All => tests.env("BULLA_LONG_TESTS", "1").run(),
+        All => tests.env("BULLA_LONG_TESTS", "1").run(),
         Quick | Default => tests.run(),
     }
 }
