@@ -35,6 +35,9 @@ uri = \"pkcs11:token=t;object=orders\"
 recipients = [\"aws\", \"openbao\", \"hsm\"]
 ";
 
+/// Where the walkthrough's PKCS #11 library is.
+const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+
 /// The servers, of which each can be away.
 struct World {
     sandbox: Sandbox,
@@ -147,4 +150,44 @@ fn any_two_may_be_away() {
     world.opens(); // OpenBao, after a crash
     world.openbao.seal();
     world.run("decrypt report.bulla -o copy --context tenant=acme").expect(4, "unseal it");
+}
+
+#[test]
+fn the_walkthrough_is_as_recorded() {
+    let Some(world) = World::new("the_walkthrough_is_as_recorded") else { return };
+    world.sandbox.write("report", "quarterly figures\n");
+    let text = include_str!("../../examples/three-ways.md");
+    let path = Path::new(BULLA).parent().unwrap().display().to_string();
+    let path = format!("{path}:{}", std::env::var("PATH").unwrap());
+    // It is told by where it leads to.
+    let module = world.hsm.module.canonicalize().unwrap();
+    let mut run = 0;
+    for block in text.split("<!-- test: walkthrough -->\n```console\n").skip(1) {
+        for step in block.split("```").next().unwrap().split("$ ").skip(1) {
+            let (command, recorded) = step.split_once('\n').unwrap();
+            let mut shell = world.program("sh");
+            shell.args(["-c", &format!("exec 2>&1; {command}")]);
+            shell.env("PATH", &path).env("TOKENS", &world.hsm.tokens);
+            shell.env("AWS", world.aws.pid().to_string());
+            shell.env("OPENBAO", world.openbao.pid().to_string());
+            let printed = String::from_utf8(end(&mut shell).stdout).unwrap();
+            let printed = printed.replace(module.to_str().unwrap(), MODULE);
+            assert_eq!(shape(&printed), shape(recorded), "$ {command}");
+            run += 1;
+        }
+    }
+    assert_eq!(run, 14);
+}
+
+/// What differs from run to run, by its shape: UUIDs.
+fn shape(text: &str) -> String {
+    let is_id = |c: char| c.is_ascii_hexdigit() || c == '-';
+    let mut shape = String::new();
+    for part in text.trim_end().split_inclusive(|c| !is_id(c)) {
+        let id = part.trim_end_matches(|c| !is_id(c));
+        let is_uuid = id.len() == 36 && id.matches('-').count() == 4;
+        shape.push_str(if is_uuid { "UUID" } else { id });
+        shape.push_str(&part[id.len()..]);
+    }
+    shape
 }
