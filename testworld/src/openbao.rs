@@ -34,7 +34,21 @@ enum Kind {
     /// In memory.
     Dev,
     /// With Raft storage, which survives the death of the process.
-    Persistent { cluster_port: u16, unseal: String },
+    Persistent { ports: Ports, tls: Option<Tls>, unseal: String },
+}
+
+/// Those beside the first one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ports {
+    cluster: u16,
+    tls: u16,
+}
+
+/// A certificate with its key, in PEM.
+#[derive(Clone, Debug)]
+struct Tls {
+    certificate: String,
+    key: String,
 }
 
 impl OpenBao {
@@ -63,23 +77,50 @@ impl OpenBao {
     /// If it does not start.
     #[must_use]
     pub fn persistent() -> Option<Self> {
+        Self::on_disk(None)
+    }
+
+    /// The same with TLS on another port, under a certificate in PEM.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn with_tls(certificate: String, key: String) -> Option<Self> {
+        Self::on_disk(Some(Tls { certificate, key }))
+    }
+
+    fn on_disk(tls: Option<Tls>) -> Option<Self> {
         let binary = binary(&Python::for_vault()?);
-        let chosen = Cell::new(0);
+        let chosen = Cell::default();
         let server = Server::start(UP, |port, dir| {
-            chosen.set(free_port());
-            persistent(&binary, port, chosen.get(), dir)
+            chosen.set(Ports { cluster: free_port(), tls: free_port() });
+            persistent(&binary, port, chosen.get(), tls.as_ref(), dir)
         });
-        let cluster_port = chosen.get();
-        let kind = Kind::Persistent { cluster_port, unseal: String::new() };
+        let ports = chosen.get();
+        let kind = Kind::Persistent { ports, tls: tls.clone(), unseal: String::new() };
         let mut bao = Self { server, binary, kind, root: String::new() };
         let shares = json!({"secret_shares": 1, "secret_threshold": 1});
         let made = bao.ok("POST", "sys/init", &shares);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         bao.root = text(&made["root_token"]);
-        bao.kind = Kind::Persistent { cluster_port, unseal: text(&made["keys"][0]) };
+        bao.kind = Kind::Persistent { ports, tls, unseal: text(&made["keys"][0]) };
         bao.unseal();
         bao.ok("POST", "sys/mounts/transit", &json!({"type": "transit"}));
         Some(bao)
+    }
+
+    /// Its URL by the name `localhost`, over TLS.
+    ///
+    /// # Panics
+    /// If it has none.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        match &self.kind {
+            Kind::Persistent { ports, tls: Some(_), .. } => {
+                format!("https://localhost:{}", ports.tls)
+            }
+            _ => panic!("it has no TLS"),
+        }
     }
 
     /// The token that may do everything.
@@ -98,9 +139,9 @@ impl OpenBao {
     /// # Panics
     /// If it is none, or does not start.
     pub fn start_again(&mut self) {
-        let Kind::Persistent { cluster_port, .. } = self.kind else { panic!("it kept nothing") };
-        let binary = self.binary.clone();
-        self.server.start_again(UP, |port, dir| persistent(&binary, port, cluster_port, dir));
+        let Kind::Persistent { ports, tls, .. } = &self.kind else { panic!("it kept nothing") };
+        let (binary, ports, tls) = (&self.binary, *ports, tls.as_ref());
+        self.server.start_again(UP, |port, dir| persistent(binary, port, ports, tls, dir));
         self.unseal();
     }
 
@@ -257,7 +298,14 @@ fn isolated(binary: &PathBuf, dir: &TempDir) -> Command {
     command
 }
 
-fn persistent(binary: &PathBuf, port: u16, cluster_port: u16, dir: &TempDir) -> Command {
+fn persistent(
+    binary: &PathBuf,
+    port: u16,
+    ports: Ports,
+    tls: Option<&Tls>,
+    dir: &TempDir,
+) -> Command {
+    let cluster_port = ports.cluster;
     let data = dir.path().join("raft");
     fs::create_dir_all(&data).unwrap();
     let config = format!(
@@ -268,8 +316,19 @@ fn persistent(binary: &PathBuf, port: u16, cluster_port: u16, dir: &TempDir) -> 
          listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n\
          \x20 cluster_address = \"127.0.0.1:{cluster_port}\"\n  tls_disable = true\n}}\n"
     );
+    let with_tls = tls.map(|tls| {
+        let (certificate, key) = (dir.path().join("tls.pem"), dir.path().join("tls-key.pem"));
+        fs::write(&certificate, &tls.certificate).unwrap();
+        fs::write(&key, &tls.key).unwrap();
+        format!(
+            "listener \"tcp\" {{\n  address = \"127.0.0.1:{}\"\n\
+             \x20 cluster_address = \"127.0.0.1:0\"\n\
+             \x20 tls_cert_file = {certificate:?}\n  tls_key_file = {key:?}\n}}\n",
+            ports.tls
+        )
+    });
     let path = dir.path().join("config.hcl");
-    fs::write(&path, config).unwrap();
+    fs::write(&path, config + &with_tls.unwrap_or_default()).unwrap();
     let mut command = isolated(binary, dir);
     command.arg("server").arg("-config").arg(path);
     command
