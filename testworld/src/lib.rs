@@ -20,6 +20,8 @@ mod aws;
 mod counter;
 #[cfg(feature = "aws-kms")]
 pub mod kms;
+#[cfg(feature = "pkcs11")]
+mod nss;
 mod python;
 mod server;
 mod softhsm;
@@ -28,6 +30,8 @@ pub mod tokens;
 
 pub use aws::{Microburst, Ministack, Moto};
 pub use counter::Counter;
+#[cfg(feature = "pkcs11")]
+pub use nss::Nss;
 pub use python::Python;
 pub use server::Server;
 pub use softhsm::SoftHsm;

@@ -16,6 +16,7 @@ use crate::{
     error::{Fault, Lost, fault},
     key_type::KeyType,
     object::{Described, unsupported},
+    roles::Role,
     selection::{KeySelection, hex},
     template::{Template, mechanisms, template},
     token::Work,
@@ -120,7 +121,7 @@ impl Making<'_> {
             }
         };
         let settled = self.check(&own).and_then(|()| self.settle(&own));
-        let described = settled.and_then(|()| self.work.describe(&self.new.by_id()));
+        let described = settled.and_then(|()| self.work.describe(&self.new.by_id(), Role::Either));
         match described {
             // It may all be there after the loss, so it is for the next attempt to say.
             Err(Fault::Lost(_)) | Ok(_) => described,
