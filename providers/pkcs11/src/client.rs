@@ -145,8 +145,7 @@ impl Work<'_> {
     /// the digests that it takes.
     pub(crate) fn has_oaep_256(&self, private: ObjectHandle, what: &str) -> Result<bool, Fault> {
         // A session of its own, since a decryption is left begun in it.
-        let session = self.context.open_ro_session_no_drop(self.login.slot);
-        let session = session.map_err(|e| fault(&e, what))?;
+        let session = self.login.open(self.context)?;
         let begun = session.decrypt_init(&oaep(), private);
         drop(session.close());
         match begun {
