@@ -20,6 +20,8 @@ mod aws;
 mod counter;
 #[cfg(feature = "aws-kms")]
 pub mod kms;
+#[cfg(feature = "pkcs11")]
+mod nss;
 mod openbao;
 mod python;
 mod server;
@@ -29,6 +31,8 @@ pub mod tokens;
 
 pub use aws::{Microburst, Ministack, Moto};
 pub use counter::Counter;
+#[cfg(feature = "pkcs11")]
+pub use nss::Nss;
 pub use openbao::OpenBao;
 pub use python::Python;
 pub use server::Server;

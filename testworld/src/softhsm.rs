@@ -1,8 +1,4 @@
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, fs, path::PathBuf, process::Command};
 
 use tempfile::TempDir;
 
@@ -31,12 +27,7 @@ impl SoftHsm {
     /// If the test fails in the child, or there is no SoftHSM and `BULLA_REQUIRE_PKCS11` is set.
     #[must_use]
     pub fn in_child(test: &str) -> Option<Self> {
-        Self::in_child_by(|child| {
-            let child = child.args([test, "--exact", "--nocapture"]).output().unwrap();
-            let said = String::from_utf8_lossy(&child.stdout);
-            let errors = String::from_utf8_lossy(&child.stderr);
-            assert!(child.status.success() && said.contains("1 passed"), "{said}\n{errors}");
-        })
+        Self::in_child_by(|child| test_again(child, test))
     }
 
     /// The same for a program that is no test, whose child has the same arguments and says what it says.
@@ -51,12 +42,7 @@ impl SoftHsm {
     }
 
     fn in_child_by(run: impl FnOnce(&mut Command)) -> Option<Self> {
-        let Ok(root) = env::var("BULLA_PKCS11_ROOT") else {
-            assert!(env::var_os("BULLA_REQUIRE_PKCS11").is_none(), "BULLA_PKCS11_ROOT is not set");
-            eprintln!("SKIPPED: run `cargo xtask test --lane pkcs11`, which sets up SoftHSM");
-            return None;
-        };
-        let root = Path::new(&root);
+        let root = root()?;
         let module = root.join("usr/lib/softhsm/libsofthsm2.so");
         if let Some(tokens) = env::var_os(TOKENS) {
             return Some(Self { module, tokens: tokens.into() });
@@ -72,6 +58,24 @@ impl SoftHsm {
         run(child.env("SOFTHSM2_CONF", &config).env(TOKENS, dir.path().join("tokens")));
         None
     }
+}
+
+/// Where the packages are unpacked.
+pub(crate) fn root() -> Option<PathBuf> {
+    let root = env::var_os("BULLA_PKCS11_ROOT");
+    if root.is_none() {
+        assert!(env::var_os("BULLA_REQUIRE_PKCS11").is_none(), "BULLA_PKCS11_ROOT is not set");
+        eprintln!("SKIPPED: run `cargo xtask test --lane pkcs11`, which sets up the tokens");
+    }
+    root.map(PathBuf::from)
+}
+
+/// Runs a test of this program again.
+pub(crate) fn test_again(child: &mut Command, test: &str) {
+    let child = child.args([test, "--exact", "--nocapture"]).output().unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    let errors = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}\n{errors}");
 }
 
 fn configure(dir: &TempDir) -> PathBuf {

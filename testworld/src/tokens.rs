@@ -44,26 +44,59 @@ pub fn aes(session: &Session, label: &str, id: &[u8], gcm: bool) {
     session.generate_key(&Mechanism::AesKeyGen, &template).unwrap();
 }
 
+/// An RSA pair that anybody may encrypt to, and that signs too if it is told so.
+pub fn rsa(session: &Session, label: &str, id: &[u8], signs: bool) {
+    let named = [
+        Attribute::Token(true),
+        Attribute::Label(label.as_bytes().to_vec()),
+        Attribute::Id(id.to_vec()),
+    ];
+    let public = [
+        Attribute::Encrypt(true),
+        Attribute::Verify(signs),
+        Attribute::ModulusBits(2048_u64.into()),
+        Attribute::PublicExponent(vec![1, 0, 1]),
+    ];
+    let private = [
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Decrypt(true),
+        Attribute::Sign(signs),
+    ];
+    let (public, private) = ([&named[..], &public].concat(), [&named[..], &private].concat());
+    session.generate_key_pair(&Mechanism::RsaPkcsKeyPairGen, &public, &private).unwrap();
+}
+
 /// A pair of each kind that signs: their labels.
 pub fn pairs(session: &Session) -> [&'static str; 5] {
-    let curve = |params: &[u8]| Attribute::EcParams(params.to_vec());
-    let rsa = Attribute::ModulusBits(2048_u64.into());
-    let kinds = [
-        ("rsa", Mechanism::RsaPkcsKeyPairGen, rsa),
-        ("p256", Mechanism::EccKeyPairGen, curve(&[6, 8, 42, 134, 72, 206, 61, 3, 1, 7])),
-        ("p384", Mechanism::EccKeyPairGen, curve(&[6, 5, 43, 129, 4, 0, 34])),
-        ("p521", Mechanism::EccKeyPairGen, curve(&[6, 5, 43, 129, 4, 0, 35])),
-        ("ed25519", Mechanism::EccEdwardsKeyPairGen, curve(&[6, 3, 43, 101, 112])),
-    ];
-    kinds.map(|(label, mechanism, size)| {
-        let named = [
-            Attribute::Token(true),
-            Attribute::Label(label.as_bytes().to_vec()),
-            Attribute::Id(label.as_bytes().to_vec()),
-        ];
-        let public = [&named[..], &[Attribute::Verify(true), size]].concat();
-        let private = [&named[..], &[Attribute::Private(true), Attribute::Sign(true)]].concat();
-        session.generate_key_pair(&mechanism, &public, &private).unwrap();
-        label
+    KINDS.map(|kind| {
+        pair(session, kind);
+        kind
     })
+}
+
+const KINDS: [&str; 5] = ["rsa", "p256", "p384", "p521", "ed25519"];
+
+/// A pair that signs, of the kind that its label says.
+pub fn pair(session: &Session, kind: &str) {
+    let curve = |params: &[u8]| vec![Attribute::EcParams(params.to_vec())];
+    let ec = Mechanism::EccKeyPairGen;
+    let rsa = [Attribute::ModulusBits(2048_u64.into()), Attribute::PublicExponent(vec![1, 0, 1])];
+    let (mechanism, size) = match kind {
+        "rsa" => (Mechanism::RsaPkcsKeyPairGen, rsa.to_vec()),
+        "p256" => (ec, curve(&[6, 8, 42, 134, 72, 206, 61, 3, 1, 7])),
+        "p384" => (ec, curve(&[6, 5, 43, 129, 4, 0, 34])),
+        "p521" => (ec, curve(&[6, 5, 43, 129, 4, 0, 35])),
+        "ed25519" => (Mechanism::EccEdwardsKeyPairGen, curve(&[6, 3, 43, 101, 112])),
+        other => panic!("no kind {other}"),
+    };
+    let named = [
+        Attribute::Token(true),
+        Attribute::Label(kind.as_bytes().to_vec()),
+        Attribute::Id(kind.as_bytes().to_vec()),
+    ];
+    let public = [&named[..], &[Attribute::Verify(true)], &size].concat();
+    let private = [&named[..], &[Attribute::Private(true), Attribute::Sign(true)]].concat();
+    session.generate_key_pair(&mechanism, &public, &private).unwrap();
 }

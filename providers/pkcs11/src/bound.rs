@@ -3,7 +3,8 @@
 use bulla::{KeyName, Result};
 
 use crate::{
-    object::{Described, ObjectId, Purpose},
+    object::{Described, ObjectId, Purpose, Wrapping},
+    public::Pair,
     selection::hex,
 };
 
@@ -32,6 +33,9 @@ impl Bound {
     /// For people.
     pub(crate) fn kind(&self) -> String {
         match &self.purpose {
+            Purpose::Seal { wrapping: Wrapping::Oaep { modulus }, .. } => {
+                Pair::Rsa(*modulus).describe()
+            }
             Purpose::Seal { .. } => "aes-256".to_owned(),
             Purpose::Sign { pair, .. } => pair.describe(),
         }

@@ -33,10 +33,11 @@ pub(crate) fn of(keys: &Keys, pinned: Option<SigningAlgorithm>) -> Result<Capabi
         Purpose::Sign { .. } => None,
     };
     let opening: Vec<_> = keys.all.iter().filter_map(|bound| wrapping(bound)).collect();
-    let weakest = match opening.contains(&Wrapping::KeyWrap) {
-        true => Some(Wrapping::KeyWrap),
-        false => opening.first().copied(),
-    };
+    let weakest = opening.into_iter().max_by_key(|wrapping| match wrapping {
+        Wrapping::Gcm => 0,
+        Wrapping::KeyWrap => 1,
+        Wrapping::Oaep { .. } => 2,
+    });
     let mut capabilities = match keys.sealing.as_deref().and_then(wrapping).or(weakest) {
         Some(wrapping) => sealing(wrapping),
         None => Capabilities::none(),
@@ -74,6 +75,11 @@ fn sealing(wrapping: Wrapping) -> Capabilities {
         Wrapping::KeyWrap => {
             capabilities.data_keys = ContextBinding::LocalOnly;
             capabilities.max_wrapped_len = KEY_WRAP_LEN;
+        }
+        Wrapping::Oaep { modulus } => {
+            capabilities.data_keys = ContextBinding::LocalOnly;
+            capabilities.max_wrapped_len = modulus;
+            capabilities.wrap_authenticates = false;
         }
     }
     capabilities

@@ -3,18 +3,19 @@
 
 use bulla::{Error, ErrorKind, Result, SigningAlgorithm};
 use cryptoki::{
-    error::Error as Reported,
+    error::{Error as Reported, RvError},
     mechanism::{
         Mechanism, MechanismType,
         aead::GcmParams,
         eddsa::{EddsaParams, EddsaSignatureScheme},
-        rsa::{PkcsMgfType, PkcsPssParams},
+        rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource, PkcsPssParams},
     },
     object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
 };
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::{
+    capabilities::KEY_WRAP_LEN,
     error::{Fault, fault},
     object::ObjectId,
     token::Work,
@@ -83,7 +84,13 @@ impl Work<'_> {
         let object = object.map_err(|e| self.doubt(&e, key, handle, not_served))?;
         let wrapped = self.session.wrap_key(&Mechanism::AesKeyWrap, handle, object);
         drop(self.session.destroy_object(object));
-        wrapped.map_err(|e| self.doubt(&e, key, handle, not_served))
+        let mut wrapped = wrapped.map_err(|e| self.doubt(&e, key, handle, not_served))?;
+        // A token may ask for more room than it fills, as NSS does, and cryptoki gives all of it.
+        wrapped.truncate(KEY_WRAP_LEN);
+        match wrapped.len() == KEY_WRAP_LEN {
+            true => Ok(wrapped),
+            false => Err(odd(key).into()),
+        }
     }
 
     /// What [`wrap`](Self::wrap) made.
@@ -102,6 +109,52 @@ impl Work<'_> {
         match read.into_iter().next() {
             Some(Attribute::Value(value)) => Ok(Zeroizing::new(value)),
             _ => Err(odd(key).into()),
+        }
+    }
+
+    /// RSA-OAEP by the public half of a pair, which anybody may use who has it.
+    pub(crate) fn oaep_encrypt(
+        &self,
+        pair: &ObjectId,
+        data_key: &[u8; 32],
+        modulus: usize,
+    ) -> Result<Vec<u8>, Fault> {
+        let public = ObjectId { class: ObjectClass::PUBLIC_KEY, id: pair.id.clone() };
+        let handle = self.handle(&public)?;
+        let wrapped = self.session.encrypt(&oaep(), handle, data_key);
+        let wrapped = wrapped.map_err(|e| self.doubt(&e, &public, handle, not_served))?;
+        match wrapped.len() == modulus {
+            true => Ok(wrapped),
+            false => Err(odd(&public).into()),
+        }
+    }
+
+    /// What [`oaep_encrypt`](Self::oaep_encrypt) made. Whatever is wrong with it is the same error, or
+    /// senders could find out about other messages (Manger, CRYPTO 2001).
+    pub(crate) fn oaep_decrypt(
+        &self,
+        pair: &ObjectId,
+        wrapped: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        let handle = self.handle(pair)?;
+        let opened = self.session.decrypt(&oaep(), handle, wrapped).map(Zeroizing::new);
+        opened.map_err(|e| self.doubt(&e, pair, handle, not_authentic))
+    }
+
+    /// Whether a private key can be used for RSA-OAEP with SHA-256. Tokens tell of the mechanism, and not of
+    /// the digests that it takes.
+    pub(crate) fn has_oaep_256(&self, private: ObjectHandle, what: &str) -> Result<bool, Fault> {
+        // A session of its own, since a decryption is left begun in it.
+        let session = self.login.open(self.context)?;
+        let begun = session.decrypt_init(&oaep(), private);
+        drop(session.close());
+        match begun {
+            Ok(()) => Ok(true),
+            Err(Reported::Pkcs11(
+                RvError::ArgumentsBad | RvError::MechanismParamInvalid | RvError::MechanismInvalid,
+                _,
+            )) => Ok(false),
+            Err(error) => Err(fault(&error, what)),
         }
     }
 
@@ -173,6 +226,12 @@ fn forged() -> Fault {
 fn odd(key: &ObjectId) -> Error {
     let message = format!("the token's answer about the {} can't be right", key.describe());
     Error::new(ErrorKind::Unavailable, message)
+}
+
+/// RFC 8017, section 7.1, with SHA-256 as the hash and in the mask, and without a label.
+fn oaep() -> Mechanism<'static> {
+    let source = PkcsOaepSource::empty();
+    PkcsOaepParams::new(MechanismType::SHA256, PkcsMgfType::MGF1_SHA256, source).into()
 }
 
 fn gcm<'a>(nonce: &'a mut [u8; NONCE_LEN], aad: &'a [u8]) -> Result<Mechanism<'a>, Fault> {

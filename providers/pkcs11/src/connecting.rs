@@ -40,15 +40,16 @@ impl Pkcs11Builder {
             ));
         }
         let (bound, algorithm) = (std::mem::take(&mut self.keys), self.algorithm);
+        let accepts_public_key_wraps = self.accepts_public_key_wraps;
         let token = self.open().await?;
         let mut keys = Keys::default();
         for (key, role) in bound {
             let key = key?;
-            let described = token.run(move |work| work.describe(&key)).await?;
+            let described = token.run(move |work| work.describe(&key, role)).await?;
             roles::add(&mut keys, Bound::new(described)?, role)?;
         }
         let capabilities = capabilities::of(&keys, algorithm)?;
-        Ok(Pkcs11 { label, capabilities, keys, token })
+        Ok(Pkcs11 { label, capabilities, keys, token, accepts_public_key_wraps })
     }
 
     /// Loads the module and logs in.

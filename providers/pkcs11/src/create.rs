@@ -13,9 +13,10 @@ use cryptoki::{
 };
 
 use crate::{
-    error::{Fault, Lost, fault},
+    error::{Fault, fault},
     key_type::KeyType,
     object::{Described, unsupported},
+    roles::Role,
     selection::{KeySelection, hex},
     template::{Template, mechanisms, template},
     token::Work,
@@ -72,18 +73,10 @@ impl Work<'_> {
     /// has no mechanism for this type.
     pub(crate) fn create(&self, new: &NewKey) -> Result<Described, Fault> {
         let gcm = self.check_mechanisms(new)?;
-        let what = format!("token {:?}", self.login.label);
         if self.login.write_protected {
-            return Err(read_only(&what));
+            return Err(read_only(&self.login.label));
         }
-        let session = self.context.open_rw_session_no_drop(self.login.slot);
-        let session = session.map_err(|e| fault(&e, &what))?;
-        let making = Making { work: self, session: &session, new };
-        let made = making.make(gcm);
-        if !matches!(&made, Err(Fault::Lost(Lost { handles_are_void: true, .. }))) {
-            drop(session.close());
-        }
-        made
+        Making { work: self, session: self.session, new }.make(gcm)
     }
 
     /// Tells whether the token has AES-GCM.
@@ -104,7 +97,6 @@ impl Work<'_> {
 /// One key on its way.
 struct Making<'a> {
     work: &'a Work<'a>,
-    /// One that may write.
     session: &'a Session,
     new: &'a NewKey,
 }
@@ -120,7 +112,7 @@ impl Making<'_> {
             }
         };
         let settled = self.check(&own).and_then(|()| self.settle(&own));
-        let described = settled.and_then(|()| self.work.describe(&self.new.by_id()));
+        let described = settled.and_then(|()| self.work.describe(&self.new.by_id(), Role::Either));
         match described {
             // It may all be there after the loss, so it is for the next attempt to say.
             Err(Fault::Lost(_)) | Ok(_) => described,
@@ -278,7 +270,7 @@ fn exists(message: String) -> Fault {
     Fault::Final(Error::new(ErrorKind::AlreadyExists, message))
 }
 
-fn read_only(what: &str) -> Fault {
-    let message = format!("{what} is write-protected, so no key can be made on it");
+fn read_only(token: &str) -> Fault {
+    let message = format!("token {token:?} is write-protected, so no key can be made on it");
     Fault::Final(Error::new(ErrorKind::Denied, message))
 }

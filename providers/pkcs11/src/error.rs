@@ -91,6 +91,8 @@ fn kind_of(code: Rv, function: Function) -> ErrorKind {
         | Rv::WrappedKeyInvalid
         | Rv::WrappedKeyLenRange => ErrorKind::NotAuthentic,
         Rv::DataInvalid | Rv::DataLenRange if opens => ErrorKind::NotAuthentic,
+        // All arguments of this call are the data: a number beyond the modulus, for NSS.
+        Rv::ArgumentsBad if matches!(function, Function::Decrypt) => ErrorKind::NotAuthentic,
         Rv::UnknownErrorCode(AEAD_DECRYPT_FAILED) => ErrorKind::NotAuthentic,
         Rv::DataInvalid | Rv::DataLenRange => ErrorKind::InvalidInput,
         Rv::PinIncorrect
@@ -114,13 +116,15 @@ fn kind_of(code: Rv, function: Function) -> ErrorKind {
         | Rv::KeySizeRange
         | Rv::KeyTypeInconsistent
         | Rv::KeyNotWrappable
+        // Asked for the length of a ciphertext, the token forgot something of it.
+        | Rv::BufferTooSmall
         | Rv::AttributeTypeInvalid
         | Rv::AttributeValueInvalid
         | Rv::TemplateIncomplete
         | Rv::TemplateInconsistent => ErrorKind::Unsupported,
         // Sessions are given back, so a wait helps.
         Rv::SessionCount => ErrorKind::Throttled,
-        Rv::ArgumentsBad | Rv::BufferTooSmall => ErrorKind::Internal,
+        Rv::ArgumentsBad => ErrorKind::Internal,
         _ => ErrorKind::Unavailable,
     }
 }
@@ -208,6 +212,8 @@ mod tests {
             (Rv::UnknownErrorCode(0x42), Function::Decrypt, ErrorKind::NotAuthentic),
             (Rv::DataLenRange, Function::Decrypt, ErrorKind::NotAuthentic),
             (Rv::DataLenRange, Function::Encrypt, ErrorKind::InvalidInput),
+            (Rv::ArgumentsBad, Function::Decrypt, ErrorKind::NotAuthentic),
+            (Rv::ArgumentsBad, Function::DecryptInit, ErrorKind::Internal),
             (Rv::KeyFunctionNotPermitted, Function::EncryptInit, ErrorKind::Denied),
             (Rv::MechanismInvalid, Function::SignInit, ErrorKind::Unsupported),
         ] {

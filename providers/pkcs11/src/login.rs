@@ -45,11 +45,13 @@ impl Login {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(session) => Ok(session),
-            // It closes nothing when it is dropped: by then, its handle may be another's.
-            None => context
-                .open_ro_session_no_drop(self.slot)
-                .map_err(|e| fault(&e, &format!("token {:?}", self.label))),
+            None => self.open(context),
         }
+    }
+
+    /// A new session.
+    pub(crate) fn open(&self, context: &Pkcs11) -> Result<Session, Fault> {
+        open(context, self.slot, &self.label, self.write_protected)
     }
 
     pub(crate) fn give_back(&self, session: Session) {
@@ -106,6 +108,21 @@ impl Login {
         drop(idle);
         drop(self.anchor.into_inner().unwrap_or_else(PoisonError::into_inner).close());
     }
+}
+
+/// A session that may write, unless the token can't be written to: AWS CloudHSM, by its documentation, has no
+/// others. It closes nothing when it is dropped, since by then its handle may be another's.
+pub(crate) fn open(
+    context: &Pkcs11,
+    slot: Slot,
+    label: &str,
+    write_protected: bool,
+) -> Result<Session, Fault> {
+    let opened = match write_protected {
+        true => context.open_ro_session_no_drop(slot),
+        false => context.open_rw_session_no_drop(slot),
+    };
+    opened.map_err(|e| fault(&e, &format!("token {label:?}")))
 }
 
 /// Several objects where there must be one.

@@ -13,6 +13,7 @@ use crate::{
     error::{Fault, fault},
     login::ambiguous,
     public::{self, Pair},
+    roles::Role,
     selection::{KeySelection, hex},
     token::Work,
 };
@@ -44,6 +45,11 @@ pub(crate) enum Wrapping {
     Gcm,
     /// CKM_AES_KEY_WRAP, by C_WrapKey and C_UnwrapKey.
     KeyWrap,
+    /// CKM_RSA_PKCS_OAEP with SHA-256, by C_Encrypt and the public half, and C_Decrypt.
+    Oaep {
+        /// Bytes of the modulus, and of what is wrapped.
+        modulus: usize,
+    },
 }
 
 /// What a key is for.
@@ -79,7 +85,7 @@ impl Work<'_> {
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is none, [`ErrorKind::InvalidInput`] if there are several,
     /// [`ErrorKind::Unsupported`] for one that is of no use here.
-    pub(crate) fn describe(&self, key: &KeySelection) -> Result<Described, Fault> {
+    pub(crate) fn describe(&self, key: &KeySelection, role: Role) -> Result<Described, Fault> {
         let what = key.describe();
         let found = self.find(key)?;
         let (class, handle) = match found.as_slice() {
@@ -111,6 +117,13 @@ impl Work<'_> {
         let can = |mechanism| mechanisms.contains(&mechanism) && about.allows(mechanism);
         let purpose = match class {
             ObjectClass::SECRET_KEY => about.sealing(&what, can)?,
+            // A pair that may do both signs, unless it is bound to seal.
+            _ if about.decrypt
+                && about.key_type == Some(KeyType::RSA)
+                && (role == Role::Sealing || (role == Role::Opening && !about.sign)) =>
+            {
+                self.oaep(&about, handle, &id, &what, can)?
+            }
             _ => self.signing(&about, handle, &id, &what, can)?,
         };
         let object = ObjectId { class, id };
@@ -135,29 +148,52 @@ impl Work<'_> {
         what: &str,
         can: impl Fn(MechanismType) -> bool,
     ) -> Result<Purpose, Fault> {
-        if about.always_authenticate {
-            return Err(unsupported(format!(
-                "{what} wants its PIN before each signature (CKA_ALWAYS_AUTHENTICATE), which is not \
-                 done here"
-            )));
-        }
+        about.refuse_always_authenticate(what)?;
         if !about.sign {
             return Err(unsupported(format!("{what} may not sign (CKA_SIGN)")));
         }
-        let template = [
-            Attribute::Token(true),
-            Attribute::Class(ObjectClass::PUBLIC_KEY),
-            Attribute::Id(id.to_vec()),
-        ];
-        let halves = self.session.find_objects(&template).map_err(|e| fault(&e, what))?;
         // RSA keys have their public numbers in the private half too.
-        let half = halves.first().copied().unwrap_or(handle);
+        let half = self.public_half(id, what)?.unwrap_or(handle);
         let (pair, spki) = public::read(self.session, half, what)?;
         let algorithms: Vec<_> = pair.algorithms(can).collect();
         if algorithms.is_empty() {
             return Err(unsupported(format!("the token has no mechanism to sign with {what}")));
         }
         Ok(Purpose::Sign { pair, algorithms, spki })
+    }
+
+    fn oaep(
+        &self,
+        about: &Attributes,
+        handle: ObjectHandle,
+        id: &[u8],
+        what: &str,
+        can: impl Fn(MechanismType) -> bool,
+    ) -> Result<Purpose, Fault> {
+        about.refuse_always_authenticate(what)?;
+        if !can(MechanismType::RSA_PKCS_OAEP) || !self.has_oaep_256(handle, what)? {
+            return Err(unsupported(format!(
+                "{what} has no RSA-OAEP with SHA-256 on this token, which is what it would seal with"
+            )));
+        }
+        let half = self.public_half(id, what)?;
+        let (pair, _) = public::read(self.session, half.unwrap_or(handle), what)?;
+        let seals = match half {
+            Some(half) => Attributes::read(self, half, what)?.encrypt,
+            None => false,
+        };
+        let wrapping = Wrapping::Oaep { modulus: pair.signature_len() };
+        Ok(Purpose::Seal { wrapping, seals })
+    }
+
+    fn public_half(&self, id: &[u8], what: &str) -> Result<Option<ObjectHandle>, Fault> {
+        let template = [
+            Attribute::Token(true),
+            Attribute::Class(ObjectClass::PUBLIC_KEY),
+            Attribute::Id(id.to_vec()),
+        ];
+        let halves = self.session.find_objects(&template).map_err(|e| fault(&e, what))?;
+        Ok(halves.first().copied())
     }
 }
 
@@ -216,6 +252,15 @@ impl Attributes {
     /// An empty list allows all.
     fn allows(&self, mechanism: MechanismType) -> bool {
         self.allowed.is_empty() || self.allowed.contains(&mechanism)
+    }
+
+    fn refuse_always_authenticate(&self, what: &str) -> Result<(), Fault> {
+        match self.always_authenticate {
+            false => Ok(()),
+            true => Err(unsupported(format!(
+                "{what} wants its PIN before each use (CKA_ALWAYS_AUTHENTICATE), which is not done here"
+            ))),
+        }
     }
 
     /// AES-GCM where key and token have it, since that binds the context; AES Key Wrap otherwise.

@@ -27,6 +27,7 @@ pub struct Pkcs11 {
     pub(crate) capabilities: Capabilities,
     pub(crate) keys: Keys,
     pub(crate) token: Arc<Token>,
+    pub(crate) accepts_public_key_wraps: bool,
 }
 
 impl Pkcs11 {
@@ -80,6 +81,9 @@ impl CryptoProvider for Pkcs11 {
 
     fn opens(&self, key: &KeyName) -> Option<UnwrapPolicy> {
         match self.keys.find(key)?.purpose {
+            Purpose::Seal { wrapping: wrapping @ Wrapping::Oaep { .. }, .. } => {
+                Some(UnwrapPolicy::public_key(wrapping.into(), self.accepts_public_key_wraps))
+            }
             Purpose::Seal { wrapping, .. } => Some(UnwrapPolicy::authenticated(wrapping.into())),
             Purpose::Sign { .. } => None,
         }
@@ -126,6 +130,7 @@ impl From<Wrapping> for WrapAlgorithm {
         match wrapping {
             Wrapping::Gcm => Self::Native,
             Wrapping::KeyWrap => Self::AesKw,
+            Wrapping::Oaep { .. } => Self::RsaOaep256,
         }
     }
 }

@@ -21,9 +21,9 @@ pub(crate) fn add(keys: &mut Keys, new: Bound, role: Role) -> Result<()> {
     let wrong = match (role, &new.purpose) {
         (Role::Sealing, Purpose::Sign { .. }) => Some("signs; bind it with `signing_key`"),
         (Role::Signing, Purpose::Seal { .. }) => Some("seals; bind it with `sealing_key`"),
-        (Role::Sealing | Role::Either, Purpose::Seal { seals: false, .. }) => {
-            Some("opens and may not seal (CKA_ENCRYPT, CKA_WRAP); bind it with `also_open`")
-        }
+        (Role::Sealing | Role::Either, Purpose::Seal { seals: false, .. }) => Some(
+            "opens and may not seal (CKA_ENCRYPT, CKA_WRAP; of a pair, its public half); bind it with `also_open`",
+        ),
         _ => None,
     };
     if let Some(wrong) = wrong {

@@ -44,6 +44,7 @@ impl Pkcs11 {
         let wrap = self.token.run(move |work| match wrapping {
             Wrapping::Gcm => work.encrypt(&object, key.expose(), &aad),
             Wrapping::KeyWrap => work.wrap(&object, key.expose()),
+            Wrapping::Oaep { modulus } => work.oaep_encrypt(&object, key.expose(), modulus),
         });
         Ok(wrapped(bound, wrapping, wrap.await?))
     }
@@ -59,6 +60,7 @@ impl Pkcs11 {
         let len = match wrapping {
             Wrapping::Gcm => GCM_LEN,
             Wrapping::KeyWrap => KEY_WRAP_LEN,
+            Wrapping::Oaep { modulus } => modulus,
         };
         if sealed.blob.len() != len {
             return Err(Error::not_authentic());
@@ -68,6 +70,7 @@ impl Pkcs11 {
         let unwrap = self.token.run(move |work| match wrapping {
             Wrapping::Gcm => work.decrypt(&object, &blob, &aad),
             Wrapping::KeyWrap => work.unwrap(&object, &blob),
+            Wrapping::Oaep { .. } => work.oaep_decrypt(&object, &blob),
         });
         DataKey::from_slice(&unwrap.await?)
     }
@@ -122,7 +125,7 @@ fn wrapped(bound: &Bound, wrapping: Wrapping, blob: Vec<u8>) -> Wrapped {
 }
 
 fn no_direct(bound: &Bound) -> Error {
-    let message = format!("key {} has no AES-GCM, and AES Key Wrap binds no context", bound.name);
+    let message = format!("key {} has no AES-GCM, and nothing else binds the context", bound.name);
     Error::new(ErrorKind::Unsupported, message)
 }
 

@@ -27,6 +27,7 @@ pub struct Pkcs11Builder {
     pub(crate) algorithm: Option<SigningAlgorithm>,
     pub(crate) max_sessions: usize,
     pub(crate) shared: bool,
+    pub(crate) accepts_public_key_wraps: bool,
     /// Attributes of a URI that are not looked at, so that it is refused.
     pub(crate) unknown: Option<&'static str>,
 }
@@ -43,6 +44,7 @@ impl Pkcs11 {
             algorithm: None,
             max_sessions: MAX_SESSIONS,
             shared: false,
+            accepts_public_key_wraps: false,
             unknown: None,
         }
     }
@@ -70,7 +72,9 @@ impl Pkcs11Builder {
         self
     }
 
-    /// The AES key that new data is sealed to, by its label or as a [`KeySelection`]. It may open too.
+    /// The key that new data is sealed to, by its label or as a [`KeySelection`]: an AES key, or an RSA pair.
+    /// It may open too, what is sealed to a pair if
+    /// [`accept_public_key_wraps`](Self::accept_public_key_wraps) says so.
     pub fn sealing_key(self, key: impl Into<KeySelection>) -> Self {
         self.key(Ok(key.into()), Role::Sealing)
     }
@@ -120,6 +124,15 @@ impl Pkcs11Builder {
     /// The one algorithm that an RSA signing key is used with. Without it, all that it can do are.
     pub fn signing_algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
         self.algorithm = Some(algorithm);
+        self
+    }
+
+    /// Opens what was sealed to RSA keys too.
+    ///
+    /// # Security
+    /// Anybody who has the public key can seal to it, so what opens may be from anybody.
+    pub fn accept_public_key_wraps(mut self) -> Self {
+        self.accepts_public_key_wraps = true;
         self
     }
 

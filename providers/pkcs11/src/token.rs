@@ -12,8 +12,8 @@ use cryptoki::{context::Pkcs11, session::Session};
 use tokio::sync::Semaphore;
 
 use crate::{
-    error::{Fault, Lost, fault},
-    login::Login,
+    error::{Fault, Lost},
+    login::{self, Login},
     module::Module,
     pin::Pin,
     selection::TokenSelection,
@@ -215,9 +215,8 @@ impl Token {
 
     fn log_in(&self, epoch: u64, generation: u64) -> Result<Login, Fault> {
         let (slot, info) = self.selection.find(&self.module.context)?;
-        let what = format!("token {:?}", info.label());
-        let opened = self.module.context.open_ro_session_no_drop(slot);
-        let session = opened.map_err(|e| fault(&e, &what))?;
+        let session =
+            login::open(&self.module.context, slot, info.label(), info.write_protected())?;
         match self.pin.log_in(&session, &info, &self.module, generation > 1) {
             Ok(()) => Ok(Login::new(slot, &info, epoch, session)),
             Err(fault) => {
