@@ -154,6 +154,12 @@ impl From<&str> for KeySelection {
     }
 }
 
+impl From<String> for KeySelection {
+    fn from(label: String) -> Self {
+        Self::labelled(label)
+    }
+}
+
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

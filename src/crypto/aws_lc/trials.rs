@@ -69,7 +69,7 @@ impl Trials {
     pub(super) fn turn(&self) -> Turn {
         let number = self.openings.fetch_add(1, Relaxed) % CYCLE;
         if number < 2 * PAIRS {
-            let way = if number % 2 == 0 { Way::Apart } else { Way::OnACopy };
+            let way = if number.is_multiple_of(2) { Way::Apart } else { Way::OnACopy };
             return Turn { way, trial: Some(number) };
         }
         let way = if self.copy.load(Relaxed) { Way::OnACopy } else { Way::Apart };
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn what_is_hardly_faster_or_faster_by_chance_is_not_taken() {
         let by_chance = |way, number: u32| match way {
-            Way::Apart if number % 4 == 0 => 90_u64, // the machine did something else
+            Way::Apart if number.is_multiple_of(4) => 90_u64, // the machine did something else
             Way::Apart => 8,
             Way::OnACopy => 8,
         };
