@@ -20,6 +20,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -267,4 +268,45 @@ async fn processes_that_start_together_all_serve() {
             assert!(output.status.success(), "of {together}: {errors}");
         }
     }
+}
+
+/// The other side of a fork has none of the threads, and so no runtime, and a library that wants to be
+/// initialised again. It makes a runtime and a provider of its own.
+#[test]
+fn both_sides_of_a_fork_serve() {
+    let Some(hsm) = SoftHsm::in_child("both_sides_of_a_fork_serve") else { return };
+    world::make_keys(&hsm);
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let own = runtime();
+    let provider = own.block_on(world::builder(&hsm).sealing_key("k").build()).unwrap();
+    let context = EncryptionContext::new();
+    let (key, wrapped) = own.block_on(provider.generate_data_key(&context)).unwrap();
+    let child = match fork::fork().unwrap() {
+        fork::Fork::Parent(child) => child,
+        fork::Fork::Child => {
+            let opened = runtime().block_on(async {
+                let provider = world::builder(&hsm).sealing_key("k").build().await?;
+                provider.unwrap_data_key(&wrapped, &context).await
+            });
+            // Back in the test's runner, nobody would be there.
+            std::process::exit(match opened {
+                Ok(opened) => i32::from(!opened.ct_eq(&key)),
+                Err(error) => {
+                    eprintln!("{error:?}");
+                    2
+                }
+            });
+        }
+    };
+    let until = Instant::now() + PATIENCE;
+    let status = loop {
+        match fork::waitpid_nohang(child).unwrap() {
+            Some(status) => break status,
+            None => assert!(Instant::now() < until, "the child hangs"),
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(status, 0);
+    let opened = own.block_on(provider.unwrap_data_key(&wrapped, &context));
+    assert!(opened.unwrap().ct_eq(&key));
 }
