@@ -7,7 +7,7 @@ use Level::{Default, Quick};
 use crate::{
     features, fuzz, house,
     project::{Outcome, Project, Step},
-    providers::{self, Provider},
+    providers::{self, Provider, ServersLane},
     readme, tools,
 };
 
@@ -86,13 +86,17 @@ pub(crate) fn all(providers: Vec<Provider>) -> Vec<Lane> {
 
 /// The lane of a provider that has servers to be tested against.
 fn servers(provider: Provider) -> Option<Lane> {
-    let name = provider.lane.as_ref()?.name.clone();
+    let ServersLane { name, long, .. } = provider.lane.clone()?;
     let about = format!("the provider for {}, against servers", provider.name);
     let run = {
         let name = name.clone();
-        move |project: &Project, _| against_servers(project, &name, &provider)
+        move |project: &Project, level| against_servers(project, &name, &provider, level)
     };
-    Some(Lane::new(&name, Default, &about, run))
+    let lane = Lane::new(&name, Default, &about, run);
+    Some(match long {
+        Some(long) => lane.with_all(&long),
+        None => lane,
+    })
 }
 
 fn fmt(project: &Project, _: Level) -> Outcome {
@@ -139,7 +143,7 @@ fn interop(project: &Project, _: Level) -> Outcome {
 }
 
 /// The tests of a provider, of the command with its keys, and of it beside others.
-fn against_servers(project: &Project, name: &str, provider: &Provider) -> Outcome {
+fn against_servers(project: &Project, name: &str, provider: &Provider, level: Level) -> Outcome {
     let variable = name.to_uppercase();
     let debian = provider.lane.as_ref().map_or(&[][..], |lane| &lane.debian);
     let (found, place) = match debian {
@@ -149,10 +153,13 @@ fn against_servers(project: &Project, name: &str, provider: &Provider) -> Outcom
         }
         packages => ("ROOT", tools::debian(project, name, packages)?),
     };
-    tests(project, &provider.lane_tests())?
+    let tests = tests(project, &provider.lane_tests())?
         .env(&format!("BULLA_{variable}_{found}"), &place)
-        .env(&format!("BULLA_REQUIRE_{variable}"), "1")
-        .run()
+        .env(&format!("BULLA_REQUIRE_{variable}"), "1");
+    match level {
+        Level::All => tests.env("BULLA_LONG_TESTS", "1").run(),
+        _ => tests.run(),
+    }
 }
 
 /// Tests that need a world of their own, by their names. They are built with the whole workspace, as

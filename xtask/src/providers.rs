@@ -32,6 +32,8 @@ pub(crate) struct ServersLane {
     /// Packages of Debian, instead of Python.
     #[serde(default)]
     pub(crate) debian: Vec<String>,
+    /// What its tests do more of where `BULLA_LONG_TESTS` is set, in words.
+    pub(crate) long: Option<String>,
 }
 
 /// What is read of a `Cargo.toml`.
