@@ -1,59 +1,62 @@
-//! A service that logs in to Vault or OpenBao with AppRole, seals with one key of the transit engine, and
-//! signs tokens with another, whose rotations show as new ids in its set of keys.
+//! Seals and opens with a key in Vault or OpenBao, and signs if a second key is given.
 //!
-//! `cargo run -p bulla-examples --example vault -- https://vault.example.com:8200 ROLE_ID SECRET_FILE`
+//! `cargo run -p bulla-examples --example vault -- openbao://orders openbao://tokens`
 //!
-//! SECRET_FILE has a response-wrapping token for the secret id (`bao write -wrap-ttl=5m -f
-//! auth/approle/role/ROLE/secret-id`), so that what lies about is good once. The keys are `orders`, of
-//! type aes256-gcm96, and `tokens`, of type ecdsa-p256; `policy.hcl` in the crate is what the role needs.
+//! Where the server is and how to log in is in the environment: `BAO_ADDR` and `BAO_TOKEN`, or `VAULT_ADDR`
+//! and `VAULT_TOKEN` for `hashivault://`. A server to try it with, in memory:
+//!
+//! ```text
+//! bao server -dev -dev-root-token-id=root
+//! export BAO_ADDR=http://127.0.0.1:8200 BAO_TOKEN=root
+//! bao secrets enable transit
+//! bao write -f transit/keys/orders
+//! bao write transit/keys/tokens type=ecdsa-p256
+//! ```
 
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
 use std::{env::args, sync::Arc};
 
 use bulla::{
-    Context, CryptoProvider, CryptoProviderExt as _, Error, ErrorKind, Result,
-    jwt::{Claims, ProviderKeys, Signer, Verified, Verifier},
-    resilience::{Policy, Resilient},
+    Context, CryptoProviderExt as _, Error, ErrorKind, KeyUri, Opener, Registry, SharedProvider,
+    SigningInput,
 };
-use bulla_vault::{Auth, Secret, Vault};
+use bulla_vault::VaultScheme;
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let mut args = args().skip(1);
-    let usage = || Error::new(ErrorKind::InvalidInput, "give ADDRESS ROLE_ID SECRET_FILE");
-    let mut next = || args.next().ok_or_else(usage);
-    let (address, role_id, secret) = (next()?, next()?, next()?);
-
-    let vault = Vault::builder()
-        .label("vault")
-        .address(address)
-        .auth(Auth::app_role(role_id, Secret::file(secret).wrapped()))
-        .sealing_key("orders")
-        .signing_key("tokens")
-        .build()
-        .await?;
-    // Timeouts, retries under a budget, and a circuit breaker.
-    let vault: Arc<dyn CryptoProvider> =
-        Arc::new(Resilient::new(Arc::new(vault), Policy::default()));
+async fn main() -> bulla::Result<()> {
+    let mut uris = args().skip(1);
+    let usage = || Error::new(ErrorKind::InvalidInput, "give the URI of a key: openbao://orders");
+    let uri: KeyUri = uris.next().ok_or_else(usage)?.parse()?;
+    // Behind timeouts, retries and a circuit breaker, as all that a registry opens.
+    let registry = Registry::builder()
+        .scheme("hashivault", Arc::new(VaultScheme::vault()))
+        .scheme("openbao", Arc::new(VaultScheme::openbao()))
+        .build();
+    let vault = registry.connect("orders", &uri).await?;
 
     let context = Context::new().with_key("tenant", "acme")?.with_item("row", "7")?;
     let sealed = vault.seal(b"card number", &context).await?;
-    let opened = vault.open(&sealed, &context).await?;
-    println!("sealed to orders: {} bytes, and {} opened", sealed.len(), opened.len());
+    let key = vault.sealing_key().map(ToString::to_string).unwrap_or_default();
+    println!("sealed to {key}: {} bytes", sealed.len());
+    let opened = Opener::new([Arc::clone(&vault)]).open(&sealed, &context).await?;
+    println!("opened: {} bytes", opened.len());
 
-    let keys = Arc::new(ProviderKeys::new(Arc::clone(&vault)));
-    let claims = Claims::new()?.with_issuer("https://id.example").with_audience("orders");
-    let token = Signer::new(Arc::clone(&keys)).sign(&claims.with_subject("ada")).await?;
-    let verifier =
-        Verifier::builder().issuer("https://id.example").audience("orders").typ("JWT").build()?;
-    let verified: Verified<Claims> = verifier.verify(&token, &*keys).await?;
-    let set = keys.jwk_set().await?;
-    println!(
-        "signed for {}; {} key(s) to publish",
-        verified.claims().subject().unwrap_or_default(),
-        set.iter().count()
-    );
-    // Ends the token that was logged in for.
-    vault.close().await
+    let Some(uri) = uris.next() else { return Ok(()) };
+    sign(&registry.connect("tokens", &uri.parse()?).await?).await
+}
+
+/// With every algorithm of the key, by its latest version.
+async fn sign(vault: &SharedProvider) -> bulla::Result<()> {
+    let keys = vault.public_keys().await?;
+    println!("{} versions of the key verify", keys.len());
+    for key in keys.iter().filter(|key| key.current) {
+        for algorithm in &key.algorithms {
+            let input = SigningInput::new(*algorithm, b"message");
+            let signature = vault.sign(key, &input).await?;
+            bulla::signing::verify(key, &input, &signature)?;
+            println!("signed with {algorithm}: {} bytes", signature.as_bytes().len());
+        }
+    }
+    Ok(())
 }

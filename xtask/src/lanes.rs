@@ -7,7 +7,7 @@ use Level::{All, Default, Quick};
 use crate::{
     features, fuzz, house, package,
     project::{Outcome, Project, Step},
-    providers::{self, Provider},
+    providers::{self, Provider, ServersLane},
     readme, tools,
 };
 
@@ -89,15 +89,17 @@ pub(crate) fn all(providers: Vec<Provider>) -> Vec<Lane> {
 
 /// The lane of a provider that has servers to be tested against.
 fn servers(provider: Provider) -> Option<Lane> {
-    let lane = provider.lane.as_ref()?;
-    let (name, long) = (lane.name.clone(), lane.long);
+    let ServersLane { name, long, .. } = provider.lane.clone()?;
     let about = format!("the provider for {}, against servers", provider.name);
     let run = {
         let name = name.clone();
         move |project: &Project, level| against_servers(project, &name, &provider, level)
     };
     let lane = Lane::new(&name, Default, &about, run);
-    Some(if long { lane.with_all(&format!("{about}, for longer")) } else { lane })
+    Some(match long {
+        Some(long) => lane.with_all(&long),
+        None => lane,
+    })
 }
 
 fn fmt(project: &Project, _: Level) -> Outcome {

@@ -33,9 +33,8 @@ pub(crate) struct ServersLane {
     /// Packages of Debian, instead of Python.
     #[serde(default)]
     pub(crate) debian: Vec<String>,
-    /// Whether some tests run for longer where `BULLA_LONG_TESTS` is set, as it is at the level `All`.
-    #[serde(default)]
-    pub(crate) long: bool,
+    /// What its tests do more of where `BULLA_LONG_TESTS` is set, in words.
+    pub(crate) long: Option<String>,
 }
 
 /// What is read of a `Cargo.toml`.

@@ -29,6 +29,7 @@ pub(crate) struct Places {
     pub(crate) decrypt: Endpoint,
     pub(crate) sign: Endpoint,
     pub(crate) verify: Endpoint,
+    pub(crate) data_key: Endpoint,
 }
 
 impl Places {
@@ -45,6 +46,7 @@ impl Places {
             decrypt: endpoint("decrypt")?,
             sign: endpoint("sign")?,
             verify: endpoint("verify")?,
+            data_key: endpoint("datakey/plaintext")?,
         })
     }
 }

@@ -84,6 +84,35 @@ impl Transit {
         }
     }
 
+    /// A data key of the server's making, and the same encrypted.
+    pub(crate) async fn data_key(
+        &self,
+        key: &Bound,
+        aad: &[u8],
+        len: usize,
+        overhead: usize,
+    ) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>)> {
+        let endpoint = &key.places.data_key;
+        let asked = asked("asking for a data key", endpoint, "update");
+        let aad = STANDARD.encode(aad);
+        let request = GetDataKey { bits: 8 * len, associated_data: &aad };
+        let request = body::plain(&request, aad.len())?;
+        let answer = self.call(|| Ask::post(&endpoint.url, request.clone())).await?;
+        if answer.status == 400 {
+            return Err(self.why(key, &answer, asked).await);
+        }
+        let sent: SentDataKey<'_> = data(&answer, asked)?;
+        let plaintext = decode(sent.plaintext, len);
+        let sealed = ciphertext::parse(sent.ciphertext.as_bytes());
+        match (plaintext, sealed) {
+            (Some(plaintext), Some((version, sealed))) if sealed == len + overhead => {
+                key.saw(version);
+                Ok((plaintext, sent.ciphertext.as_bytes().to_vec()))
+            }
+            _ => Err(odd(&answer, asked, "has a data key that can't be right")),
+        }
+    }
+
     /// Decrypts a ciphertext that was looked at. `len` bytes come out, or it is an error.
     pub(crate) async fn decrypt(
         &self,
@@ -116,12 +145,9 @@ impl Transit {
             });
         }
         let sent: Plaintext<'_> = data(&answer, asked)?;
-        let mut plaintext = Zeroizing::new(vec![0; len + 3]);
-        let decoded = STANDARD.decode_slice(sent.plaintext, &mut plaintext);
-        if decoded != Ok(len) {
-            return Err(odd(&answer, asked, "has a plaintext of another length"));
-        }
-        plaintext.truncate(len);
+        let plaintext = decode(sent.plaintext, len);
+        let plaintext =
+            plaintext.ok_or_else(|| odd(&answer, asked, "has a plaintext of another length"))?;
         key.saw(version);
         Ok(plaintext)
     }
@@ -217,6 +243,14 @@ fn asked<'a>(what: &'static str, endpoint: &'a Endpoint, capability: &'static st
     Asked { what, path: &endpoint.path, capability }
 }
 
+/// So many bytes of base64, into memory that is wiped and does not move.
+fn decode(text: &str, len: usize) -> Option<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(vec![0; len + 3]);
+    let decoded = STANDARD.decode_slice(text, &mut bytes);
+    bytes.truncate(len);
+    (decoded == Ok(len)).then_some(bytes)
+}
+
 fn clone<'a>(ask: &Ask<'a>) -> Ask<'a> {
     Ask { body: ask.body.clone(), method: ask.method.clone(), ..*ask }
 }
@@ -271,6 +305,12 @@ struct Encrypt<'a> {
 }
 
 #[derive(Serialize)]
+struct GetDataKey<'a> {
+    bits: usize,
+    associated_data: &'a str,
+}
+
+#[derive(Serialize)]
 struct Decrypt<'a> {
     ciphertext: &'a str,
     associated_data: &'a str,
@@ -312,6 +352,12 @@ struct Envelope<T> {
 
 #[derive(Deserialize)]
 struct Ciphertext<'a> {
+    ciphertext: &'a str,
+}
+
+#[derive(Deserialize)]
+struct SentDataKey<'a> {
+    plaintext: &'a str,
     ciphertext: &'a str,
 }
 

@@ -99,7 +99,8 @@ impl VaultBuilder {
             roles::add(&mut keys, bound, *role)?;
         }
         let capabilities = capabilities::of(&keys, self.algorithm)?;
-        Ok(Vault { label, capabilities, keys, transit })
+        let server_data_keys = self.server_data_keys;
+        Ok(Vault { label, capabilities, keys, transit, server_data_keys })
     }
 
     fn tls(

@@ -21,6 +21,8 @@ pub struct Vault {
     pub(crate) capabilities: Capabilities,
     pub(crate) keys: Keys,
     pub(crate) transit: Transit,
+    /// Whether the server makes data keys.
+    pub(crate) server_data_keys: bool,
 }
 
 impl Vault {

@@ -54,9 +54,15 @@ impl Vault {
         Ok(wrapped(sealing, blob))
     }
 
-    /// A key of this machine's, wrapped: the right to encrypt is all that it takes, and the server never
-    /// sends a key that it could keep.
+    /// A key of this machine's, wrapped, for which the right to encrypt is all that it takes; or one of the
+    /// server's, if that was asked for.
     async fn generate(&self, context: &EncryptionContext) -> Result<(DataKey, Wrapped)> {
+        if self.server_data_keys {
+            let (transit, sealing, cipher) = self.to_seal()?;
+            let aad = KeyUse::DataKey.aad(context);
+            let made = transit.data_key(sealing, &aad, DATA_KEY_LEN, cipher.overhead()).await?;
+            return Ok((DataKey::from_slice(&made.0)?, wrapped(sealing, made.1)));
+        }
         let key = DataKey::generate()?;
         let wrapped = self.wrap(&key, context).await?;
         Ok((key, wrapped))

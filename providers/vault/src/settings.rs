@@ -21,6 +21,7 @@ pub struct VaultBuilder {
     pub(crate) client_certificate: Option<(PathBuf, PathBuf)>,
     pub(crate) keys: Vec<(String, Role)>,
     pub(crate) algorithm: Option<SigningAlgorithm>,
+    pub(crate) server_data_keys: bool,
 }
 
 impl Vault {
@@ -52,6 +53,7 @@ impl VaultBuilder {
             client_certificate: None,
             keys: Vec::new(),
             algorithm: None,
+            server_data_keys: false,
         }
     }
 
@@ -141,6 +143,13 @@ impl VaultBuilder {
     /// The one algorithm that an RSA signing key is used with. Without it, all six are.
     pub fn signing_algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
         self.algorithm = Some(algorithm);
+        self
+    }
+
+    /// Has the server make data keys, by `datakey/plaintext`, where its random numbers are to be used (those
+    /// of an HSM, say). It takes that right beside the others. Without it, they are drawn on this machine.
+    pub fn server_data_keys(mut self) -> Self {
+        self.server_data_keys = true;
         self
     }
 

@@ -353,4 +353,9 @@ async fn every_call_asks_what_the_table_says() {
     assert_eq!(counts(&[]).1, 18);
     provider.close().await.unwrap();
     assert_eq!(counts(&[]).1, 18, "a token that was given is left alone");
+    let server = Vault::builder().address(counter.url()).auth(Auth::token(bao.root()));
+    let server = server.server_data_keys().sealing_key("k").build().await.unwrap();
+    let (key, wrapped) = server.generate_data_key(&context()).await.unwrap();
+    assert_eq!(counts(&["transit/datakey/plaintext/k"]), (vec![1], 22));
+    assert!(server.unwrap_data_key(&wrapped, &context()).await.unwrap().ct_eq(&key));
 }
