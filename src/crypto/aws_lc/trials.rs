@@ -124,7 +124,7 @@ mod tests {
         assert!(after(&hot).iter().all(|way| *way == Way::Apart));
         for ways in [cold, hot] {
             let copies = ways[..2 * PAIRS as usize].iter().filter(|way| **way == Way::OnACopy);
-            assert_eq!(copies.count() as u32, PAIRS);
+            assert_eq!(copies.count(), PAIRS as usize);
         }
     }
 
