@@ -7,7 +7,6 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use bulla::{Error, ErrorKind, Result, SigningAlgorithm};
-use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -16,18 +15,15 @@ use crate::{
     bound::{Bound, Endpoint, Places},
     ciphertext,
     error::{self, Asked, odd, refused},
-    http::{Answer, Ask, Http, MAX_DESCRIPTION},
+    http::{Answer, Ask, MAX_DESCRIPTION},
     metadata::{Described, Sent},
-    session::Session,
+    server::{Server, Use},
+    session::{Session, closed},
 };
 
 /// A transit engine, under a session.
 #[derive(Debug)]
-pub(crate) struct Transit {
-    http: Http,
-    namespace: Option<HeaderValue>,
-    pub(crate) session: Arc<Session>,
-}
+pub(crate) struct Transit(Use);
 
 /// What is signed: a digest or a message, and how.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +34,25 @@ pub(crate) struct ToSign<'a> {
 }
 
 impl Transit {
-    pub(crate) fn new(http: Http, namespace: Option<HeaderValue>, session: Arc<Session>) -> Self {
-        Self { http, namespace, session }
+    pub(crate) fn new(server: Use) -> Self {
+        Self(server)
+    }
+
+    /// # Errors
+    /// [`ErrorKind::Closed`] after [`close`](Self::close).
+    pub(crate) fn check_open(&self) -> Result<()> {
+        match self.0.has_left() {
+            true => Err(closed()),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) async fn close(&self) -> Result<()> {
+        self.0.leave().await
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.0.server.session
     }
 
     /// What the server says of a key.
@@ -206,18 +219,19 @@ impl Transit {
 
     /// Makes a call with a token; once more if that turns out to be dead and another one is had.
     async fn call<'a>(&self, ask: impl Fn() -> Ask<'a>) -> Result<Answer> {
-        let mut token = self.session.token().await?;
+        self.check_open()?;
+        let Server { http, header, session, .. } = &*self.0.server;
+        let mut token = session.token().await?;
         let mut again = false;
         loop {
             let ask = ask();
-            let namespace = self.namespace.as_ref();
-            let ask = Ask { token: Some(&token.header), namespace, ..ask };
-            let answer = self.http.send(ask).await?;
+            let ask = Ask { token: Some(&token.header), namespace: header.as_ref(), ..ask };
+            let answer = http.send(ask).await?;
             // The server has one word for a dead token and for one that lacks a right.
             if again || answer.status != 403 || !error::is_refusal(&answer) {
                 return Ok(answer);
             }
-            match self.session.refused(&token).await? {
+            match session.refused(&token).await? {
                 Some(other) => token = other,
                 None => return Ok(answer),
             }

@@ -24,6 +24,7 @@ use crate::{
     login::{Desk, namespace_header},
     provider::Vault,
     roles,
+    server::{Server, Shared},
     session::Session,
     settings::VaultBuilder,
     tls::{self, Identity},
@@ -47,38 +48,57 @@ impl VaultBuilder {
     /// soft-deleted; otherwise why the server could not be asked.
     pub async fn build(self) -> Result<Vault> {
         let label: Arc<str> = self.label.as_deref().unwrap_or(SCHEME).into();
-        let built = self.connect(Arc::clone(&label)).await;
-        built.map_err(|e| e.with_provider(label).with_operation(Operation::Build))
+        let connected = async {
+            self.check_keys()?;
+            let server = Arc::new(self.server(&Shared::default()).await?);
+            self.bind(Arc::clone(&label), &server).await
+        };
+        connected.await.map_err(|e| e.with_provider(label).with_operation(Operation::Build))
     }
 
-    async fn connect(self, label: Arc<str>) -> Result<Vault> {
+    /// The same over a server that others have connected to, if there is one.
+    pub(crate) async fn build_on(self, shared: &Shared) -> Result<Vault> {
+        let label: Arc<str> = self.label.as_deref().unwrap_or(SCHEME).into();
+        let connected = async {
+            self.check_keys()?;
+            let server = shared.get(self.namespace.as_deref(), self.server(shared)).await?;
+            self.bind(Arc::clone(&label), &server).await
+        };
+        connected.await.map_err(|e| e.with_provider(label).with_operation(Operation::Build))
+    }
+
+    fn check_keys(&self) -> Result<()> {
         if self.keys.is_empty() {
             let message = "no key is bound; give a sealing key, a signing key, or keys to open";
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
+        body::path("mount", &self.mount)?;
+        self.keys.iter().try_for_each(|(key, _)| check("key", key, MAX_KEY_LEN))
+    }
+
+    /// Logs in.
+    async fn server(&self, shared: &Shared) -> Result<Server> {
         let environment = Environment::new(self.family, &environment::process);
         let address = match &self.address {
             Some(address) => Address::parse(address)?,
             None => Address::parse(&environment.address()?)?,
         };
         let namespace = self.namespace.clone().or_else(|| environment.namespace());
-        let namespace = namespace.unwrap_or_default();
-        let namespace = match namespace.trim_matches('/') {
-            "" => "",
-            other => body::path("namespace", other)?,
+        let namespace = match namespace.as_deref().unwrap_or_default().trim_matches('/') {
+            "" => String::new(),
+            other => body::path("namespace", other)?.to_owned(),
         };
-        let mount = body::path("mount", &self.mount)?;
         let realm = self.realm.clone().or_else(|| environment.realm());
         if let Some(realm) = &realm {
             check("realm", realm, MAX_REALM_LEN)?;
         }
         let auth = match &self.auth {
             Some(auth) => auth.clone(),
-            None => environment.auth()?,
+            None => shared.auth(|| environment.auth())?,
         };
         let tls = self.tls(&address, &environment, &auth.method)?;
         let http = Http::new(address, tls)?;
-        let header = namespace_header(namespace)?;
+        let header = namespace_header(&namespace)?;
         let desk = Desk::new(http.clone(), auth, header.clone())?;
         let (realm, cluster) = match realm {
             Some(realm) => (realm, None),
@@ -89,13 +109,18 @@ impl VaultBuilder {
         };
         let session = Arc::new(Session::new(desk, cluster));
         session.begin().await?;
-        let transit = Transit::new(http.clone(), header, session);
+        Ok(Server::new(http, namespace, header, realm, session))
+    }
+
+    /// Looks at the keys.
+    async fn bind(self, label: Arc<str>, server: &Arc<Server>) -> Result<Vault> {
+        let transit = Transit::new(server.enter());
+        let mount = body::path("mount", &self.mount)?;
         let mut keys = Keys::default();
         for (key, role) in &self.keys {
-            check("key", key, MAX_KEY_LEN)?;
-            let places = Places::new(http.address(), mount, key)?;
+            let places = Places::new(server.http.address(), mount, key)?;
             let described = transit.describe(&places).await?;
-            let bound = Bound::new(&realm, namespace, mount, places, &described)?;
+            let bound = Bound::new(&server.realm, &server.namespace, mount, places, &described)?;
             roles::add(&mut keys, bound, *role)?;
         }
         let capabilities = capabilities::of(&keys, self.algorithm)?;

@@ -23,12 +23,13 @@ pub(crate) enum Family {
 const NAMES: [&str; 8] =
     ["ADDR", "TOKEN", "NAMESPACE", "CACERT", "CAPATH", "CLIENT_CERT", "CLIENT_KEY", "SKIP_VERIFY"];
 
-const METHOD: &str = "BULLA_VAULT_AUTH";
-const MOUNT: &str = "BULLA_VAULT_AUTH_MOUNT";
-const ROLE: &str = "BULLA_VAULT_ROLE";
-const SECRET_FILE: &str = "BULLA_VAULT_SECRET_FILE";
-const WRAPPED: &str = "BULLA_VAULT_SECRET_WRAPPED";
-const REALM: &str = "BULLA_VAULT_REALM";
+// Ours, behind `BULLA_` and the prefix of the family.
+const METHOD: &str = "AUTH";
+const MOUNT: &str = "AUTH_MOUNT";
+const ROLE: &str = "ROLE";
+const SECRET_FILE: &str = "SECRET_FILE";
+const WRAPPED: &str = "SECRET_WRAPPED";
+const REALM: &str = "REALM";
 
 /// Reads variables: of the process, or of a test. An empty one is as good as none.
 pub(crate) struct Environment<'a> {
@@ -59,6 +60,15 @@ impl<'a> Environment<'a> {
         self.read(&format!("{}_{name}", self.prefix))
     }
 
+    /// The name of one of ours.
+    fn own(&self, name: &str) -> String {
+        format!("BULLA_{}_{name}", self.prefix)
+    }
+
+    fn read_own(&self, name: &str) -> Option<String> {
+        self.read(&self.own(name))
+    }
+
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if there is none.
     pub(crate) fn address(&self) -> Result<String> {
@@ -73,7 +83,7 @@ impl<'a> Environment<'a> {
     }
 
     pub(crate) fn realm(&self) -> Option<String> {
-        self.read(REALM)
+        self.read_own(REALM)
     }
 
     /// A file with CA certificates.
@@ -122,43 +132,51 @@ impl<'a> Environment<'a> {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a method that is not known or lacks something.
     pub(crate) fn auth(&self) -> Result<Auth> {
-        let method = self.read(METHOD).unwrap_or_else(|| "token".to_owned());
+        let method = self.read_own(METHOD).unwrap_or_else(|| "token".to_owned());
         let needs = |name: &str| {
-            let value = self.read(name);
-            value.ok_or_else(|| invalid(format!("{METHOD} is {method}, which takes {name} too")))
+            self.read_own(name).ok_or_else(|| {
+                let (own, name) = (self.own(METHOD), self.own(name));
+                invalid(format!("{own} is {method}, which takes {name} too"))
+            })
         };
         let secret = || {
             let secret = Secret::file(needs(SECRET_FILE)?);
-            Ok(match self.read(WRAPPED).as_deref() {
+            Ok(match self.read_own(WRAPPED).as_deref() {
                 None | Some("0" | "false") => secret,
                 Some("1" | "true") => secret.wrapped(),
-                Some(_) => return Err(invalid(format!("{WRAPPED} is neither true nor false"))),
+                Some(_) => {
+                    return Err(invalid(format!(
+                        "{} is neither true nor false",
+                        self.own(WRAPPED)
+                    )));
+                }
             })
         };
         let auth = match method.as_str() {
-            "token" if self.read(SECRET_FILE).is_some() => Auth::token(secret()?),
+            "token" if self.read_own(SECRET_FILE).is_some() => Auth::token(secret()?),
             "token" => match self.of_family("TOKEN") {
                 Some(token) => Auth::token(Secret::new(token)),
                 None => {
-                    let prefix = self.prefix;
+                    let (prefix, method) = (self.prefix, self.own(METHOD));
                     return Err(invalid(format!(
-                        "there is nothing to log in with; set {prefix}_TOKEN, or {METHOD} to a method"
+                        "there is nothing to log in with; set {prefix}_TOKEN, or {method} to a method"
                     )));
                 }
             },
             "approle" => Auth::app_role(needs(ROLE)?, secret()?),
             "userpass" => Auth::userpass(needs(ROLE)?, secret()?),
             "jwt" => Auth::jwt(needs(ROLE)?, secret()?),
-            "kubernetes" if self.read(SECRET_FILE).is_none() => Auth::kubernetes(needs(ROLE)?),
+            "kubernetes" if self.read_own(SECRET_FILE).is_none() => Auth::kubernetes(needs(ROLE)?),
             "kubernetes" => Auth::kubernetes_with(needs(ROLE)?, secret()?),
-            "cert" => Auth::certificate(self.read(ROLE).as_deref()),
+            "cert" => Auth::certificate(self.read_own(ROLE).as_deref()),
             _ => {
                 return Err(invalid(format!(
-                    "{METHOD} is none of token, approle, userpass, jwt, kubernetes and cert"
+                    "{} is none of token, approle, userpass, jwt, kubernetes and cert",
+                    self.own(METHOD)
                 )));
             }
         };
-        Ok(match self.read(MOUNT) {
+        Ok(match self.read_own(MOUNT) {
             Some(mount) => auth.at(mount),
             None => auth,
         })
@@ -230,6 +248,9 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(error.message().contains(lacks), "{method}: {error}");
         }
+        let bao = [("BAO_ADDR", "https://bao"), ("BULLA_VAULT_AUTH", "cert")];
+        let error = with(Family::OpenBao, &bao, |env| env.auth().unwrap_err());
+        assert!(error.message().contains("BULLA_BAO_AUTH"), "{error}");
         let all = [
             ("BULLA_VAULT_AUTH", "approle"),
             ("BULLA_VAULT_AUTH_MOUNT", "team/approle"),

@@ -21,6 +21,7 @@ mod roles;
 mod scheme;
 mod seal;
 mod secret;
+mod server;
 mod session;
 mod settings;
 mod sign;

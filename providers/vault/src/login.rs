@@ -1,6 +1,8 @@
 //! The calls that tokens are had by, looked at, renewed and ended with. Each is one request; what leads
 //! to them is in `session`.
 
+use std::time::Duration;
+
 use bulla::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use http::HeaderValue;
@@ -61,6 +63,9 @@ impl Left {
     }
 }
 
+/// For one request about tokens.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 const LOOK_UP: Asked<'static> =
     Asked { what: "looking at the token", path: "auth/token/lookup-self", capability: "read" };
 const RENEW: Asked<'static> =
@@ -103,7 +108,7 @@ impl Desk {
     /// [`ErrorKind::Unavailable`] if it is sealed, or does not tell.
     pub(crate) async fn cluster(&self) -> Result<String> {
         // It is asked in the root namespace alone.
-        let answer = self.http.send(Ask::get(&self.health)).await?;
+        let answer = self.in_time(Ask::get(&self.health)).await?;
         let health: Health = match serde_json::from_slice(&answer.body) {
             Ok(health) => health,
             Err(_) => return Err(odd(&answer, HEALTH, "is of another form")),
@@ -230,7 +235,15 @@ impl Desk {
     }
 
     async fn send(&self, ask: Ask<'_>, token: Option<&HeaderValue>) -> Result<Answer> {
-        self.http.send(Ask { token, namespace: self.namespace.as_ref(), ..ask }).await
+        self.in_time(Ask { token, namespace: self.namespace.as_ref(), ..ask }).await
+    }
+
+    /// All who need a token wait for this, and what a server swallowed must not keep them from asking anew.
+    async fn in_time(&self, ask: Ask<'_>) -> Result<Answer> {
+        tokio::time::timeout(PATIENCE, self.http.send(ask)).await.unwrap_or_else(|_| {
+            let message = "no answer of the server to a login or the like in time";
+            Err(Error::new(ErrorKind::Timeout, message))
+        })
     }
 }
 

@@ -35,7 +35,7 @@ impl Vault {
 
     /// The client, unless the provider was closed.
     pub(crate) fn transit(&self) -> Result<&Transit> {
-        self.transit.session.check_open()?;
+        self.transit.check_open()?;
         Ok(&self.transit)
     }
 
@@ -101,8 +101,7 @@ impl CryptoProvider for Vault {
     }
 
     fn availability(&self) -> Availability {
-        let session = &self.transit.session;
-        match (session.check_open(), session.is_failing()) {
+        match (self.transit.check_open(), self.transit.session().is_failing()) {
             (Err(_), _) => Availability::Unavailable,
             (Ok(()), true) => Availability::Degraded,
             (Ok(()), false) => Availability::Available,
@@ -122,9 +121,9 @@ impl CryptoProvider for Vault {
         self.tell(Operation::Health, self.ask().await)
     }
 
-    /// Ends the token too, if this provider logged in for it.
+    /// Ends the token too, if it was logged in for and no other provider of the same scheme has it.
     async fn close(&self) -> Result<()> {
-        self.tell(Operation::Close, self.transit.session.close().await)
+        self.tell(Operation::Close, self.transit.close().await)
     }
 }
 
@@ -133,7 +132,7 @@ impl fmt::Debug for Vault {
         f.debug_struct("Vault")
             .field("label", &self.label)
             .field("keys", &self.keys)
-            .field("session", &self.transit.session)
+            .field("session", self.transit.session())
             .finish_non_exhaustive()
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bulla::{Error, ErrorKind, KeyUri, Result, SharedProvider, registry::Connect};
 
-use crate::{environment::Family, settings::VaultBuilder};
+use crate::{environment::Family, server::Shared, settings::VaultBuilder};
 
 /// Connects to `hashivault://` and `openbao://` URIs for a [`Registry`](bulla::Registry): to the server that
-/// the environment names, or by a builder that has more to say.
+/// the environment names, or by a builder that has more to say. All keys of one namespace share one login.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -20,25 +20,28 @@ use crate::{environment::Family, settings::VaultBuilder};
 ///     .build();
 /// ```
 #[derive(Clone, Debug)]
-pub struct VaultScheme(VaultBuilder);
+pub struct VaultScheme {
+    builder: VaultBuilder,
+    shared: Shared,
+}
 
 impl VaultScheme {
     /// By the environment variables of Vault: for `hashivault`.
     #[must_use]
     pub fn vault() -> Self {
-        Self(VaultBuilder::new(Family::Vault))
+        Self::new(VaultBuilder::new(Family::Vault))
     }
 
     /// By those of OpenBao: for `openbao`.
     #[must_use]
     pub fn openbao() -> Self {
-        Self(VaultBuilder::new(Family::OpenBao))
+        Self::new(VaultBuilder::new(Family::OpenBao))
     }
 
     /// By a builder without keys, with address, login and the like.
     #[must_use]
     pub fn new(builder: VaultBuilder) -> Self {
-        Self(builder)
+        Self { builder, shared: Shared::default() }
     }
 }
 
@@ -48,6 +51,7 @@ impl Connect for VaultScheme {
         let (KeyUri::HashiVault(uri) | KeyUri::OpenBao(uri)) = uri else {
             return Err(Error::new(ErrorKind::InvalidInput, "this is no key of Vault or OpenBao"));
         };
-        Ok(Arc::new(self.0.clone().label(name).uri(uri).build().await?))
+        let builder = self.builder.clone().label(name).uri(uri);
+        Ok(Arc::new(builder.build_on(&self.shared).await?))
     }
 }

@@ -5,10 +5,13 @@ use std::{
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bulla::{Error, ErrorKind, Result};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 /// The most bytes of a file with a secret: tokens of batches and JWTs have a few thousand.
@@ -21,7 +24,13 @@ const MAX_LEN: usize = 32 * 1024;
 #[derive(Clone)]
 pub struct Secret {
     source: Source,
-    wrapped: bool,
+    /// What a wrapping token had in it. All clones share it: it is good once.
+    wrapped: Option<Arc<Mutex<Option<Unwrapped>>>>,
+}
+
+struct Unwrapped {
+    wrapping: SecretString,
+    secret: SecretString,
 }
 
 #[derive(Clone)]
@@ -33,25 +42,26 @@ enum Source {
 impl Secret {
     /// A secret at hand.
     pub fn new(secret: impl Into<String>) -> Self {
-        Self { source: Source::Given(secret.into().into()), wrapped: false }
+        Self { source: Source::Given(secret.into().into()), wrapped: None }
     }
 
     /// The text of a file, without line ends behind it.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self { source: Source::File(path.into()), wrapped: false }
+        Self { source: Source::File(path.into()), wrapped: None }
     }
 
     /// Says that this is not the secret but a response-wrapping token for it, which is good once. It is
-    /// unwrapped at the first login, and the secret kept in memory for later ones; from a file, another
-    /// wrapping token is taken when there is one.
+    /// unwrapped at the first login, and the secret kept in memory for later ones, also those of clones;
+    /// from a file, another wrapping token is taken when there is one.
     #[must_use]
     pub fn wrapped(mut self) -> Self {
-        self.wrapped = true;
+        self.wrapped = Some(Arc::default());
         self
     }
 
+    #[cfg(test)]
     pub(crate) fn is_wrapped(&self) -> bool {
-        self.wrapped
+        self.wrapped.is_some()
     }
 
     /// Whether it can be another one the next time.
@@ -59,9 +69,35 @@ impl Secret {
         matches!(self.source, Source::File(_))
     }
 
+    /// What is to be shown, unwrapped if need be.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read), and for unwrapping.
+    pub(crate) async fn show<U>(
+        &self,
+        unwrap: impl FnOnce(SecretString) -> U + Send,
+    ) -> Result<SecretString>
+    where
+        U: Future<Output = Result<SecretString>> + Send,
+    {
+        let read = self.read().await?;
+        let Some(wrapped) = &self.wrapped else { return Ok(read) };
+        // Held meanwhile: a second one who unwrapped it would be told that it is spent.
+        let mut unwrapped = wrapped.lock().await;
+        if let Some(known) = &*unwrapped {
+            let (one, other) = (known.wrapping.expose_secret(), read.expose_secret());
+            if bool::from(one.as_bytes().ct_eq(other.as_bytes())) {
+                return Ok(known.secret.clone());
+            }
+        }
+        let secret = unwrap(read.clone()).await?;
+        *unwrapped = Some(Unwrapped { wrapping: read, secret: secret.clone() });
+        Ok(secret)
+    }
+
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if it can't be read, or is empty.
-    pub(crate) async fn read(&self) -> Result<SecretString> {
+    async fn read(&self) -> Result<SecretString> {
         let text = match &self.source {
             Source::Given(secret) => secret.clone(),
             Source::File(path) => {
@@ -70,7 +106,7 @@ impl Secret {
                 read.map_err(|_| Error::new(ErrorKind::Unavailable, "the runtime is ending"))??
             }
         };
-        match secrecy::ExposeSecret::expose_secret(&text).is_empty() {
+        match text.expose_secret().is_empty() {
             true => Err(Error::new(ErrorKind::InvalidInput, "the secret to log in with is empty")),
             false => Ok(text),
         }
@@ -114,7 +150,7 @@ impl From<String> for Secret {
 /// Without the secret.
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.wrapped { "wrapped " } else { "" })?;
+        f.write_str(if self.wrapped.is_some() { "wrapped " } else { "" })?;
         match &self.source {
             Source::Given(_) => f.write_str("Given(..)"),
             Source::File(path) => f.debug_tuple("File").field(path).finish(),
@@ -124,8 +160,6 @@ impl fmt::Debug for Secret {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
-
     use super::*;
 
     #[tokio::test]

@@ -19,7 +19,6 @@ use bulla::{
     flight::{Flight, SingleFlight, Start},
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use subtle::ConstantTimeEq as _;
 use tokio::{
     sync::Notify,
     task::AbortHandle,
@@ -58,8 +57,6 @@ struct State {
     failed: Option<Failed>,
     /// When a renewal that failed is tried again, and how many did in a row.
     renewing: Option<(Instant, u32)>,
-    /// What a wrapping token had in it.
-    unwrapped: Option<Unwrapped>,
     keeper: Option<AbortHandle>,
 }
 
@@ -68,11 +65,6 @@ struct Failed {
     until: Instant,
     in_a_row: u32,
     error: Error,
-}
-
-struct Unwrapped {
-    wrapping: SecretString,
-    secret: SecretString,
 }
 
 /// What is to be done about the token.
@@ -163,7 +155,6 @@ impl Session {
         if let Some(keeper) = keeper {
             keeper.abort();
         }
-        self.lock().unwrapped = None;
         match self.current.swap(None).filter(|token| token.own) {
             Some(token) => self.desk.revoke(&token.header).await,
             None => Ok(()),
@@ -207,7 +198,9 @@ impl Session {
         match result {
             Ok(token) => {
                 (state.failed, state.renewing) = (None, None);
-                self.current.store(Some(Arc::clone(token)));
+                if self.check_open().is_ok() {
+                    self.current.store(Some(Arc::clone(token)));
+                }
             }
             Err(error) if renews => {
                 let times = state.renewing.map_or(1, |(_, times)| times.saturating_add(1));
@@ -276,14 +269,13 @@ impl Session {
     }
 
     async fn obtain(&self) -> Result<Token> {
+        if let Method::Token(_) = &self.desk.auth.method {
+            return self.given().await;
+        }
         let last = self.lock().logged_in;
         if let Some(last) = last {
             // Whatever is wrong with tokens, logging in is not done in a storm.
             sleep_until(last + COOLDOWN).await;
-        }
-        let method = &self.desk.auth.method;
-        if let Method::Token(_) = method {
-            return self.given().await;
         }
         self.check_cluster(last.is_none()).await?;
         let secret = self.secret().await?;
@@ -306,7 +298,6 @@ impl Session {
             (None, None) => Lease::UNKNOWN,
             (None, Some(_)) => return Err(dead(replaceable)),
         };
-        self.lock().logged_in = Some(Instant::now());
         let number = known.as_ref().map_or_else(|| self.next_number(), |known| known.number);
         let first = known.map_or(lease.first, |known| known.lease.first.max(lease.first));
         Ok(Token { header, number, own: false, lease: Lease { first, ..lease } })
@@ -315,19 +306,8 @@ impl Session {
     /// What is shown to log in.
     async fn secret(&self) -> Result<Option<SecretString>> {
         let Some(secret) = self.desk.auth.method.secret() else { return Ok(None) };
-        let read = secret.read().await?;
-        if !secret.is_wrapped() {
-            return Ok(Some(read));
-        }
-        if let Some(known) = &self.lock().unwrapped {
-            let (one, other) = (known.wrapping.expose_secret(), read.expose_secret());
-            if bool::from(one.as_bytes().ct_eq(other.as_bytes())) {
-                return Ok(Some(known.secret.clone()));
-            }
-        }
-        let secret = self.desk.unwrap(&read).await?;
-        self.lock().unwrapped = Some(Unwrapped { wrapping: read, secret: secret.clone() });
-        Ok(Some(secret))
+        let unwrap = async |wrapping: SecretString| self.desk.unwrap(&wrapping).await;
+        secret.show(unwrap).await.map(Some)
     }
 
     /// What keys are called by must be what they were called by.
@@ -401,7 +381,7 @@ fn backoff(times: u32) -> Duration {
     COOLDOWN.saturating_mul(1 << times.saturating_sub(1).min(6)).min(MAX_COOLDOWN)
 }
 
-fn closed() -> Error {
+pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the provider was closed; build another one")
 }
 

@@ -19,7 +19,7 @@ use bulla::{
     resilience::{Policy, Resilient},
 };
 use bulla_testworld::{Counter, OpenBao};
-use bulla_vault::{Auth, LEAST_PRIVILEGE_POLICY, Secret, Vault};
+use bulla_vault::{Auth, LEAST_PRIVILEGE_POLICY, Secret, Vault, VaultScheme};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -279,10 +279,14 @@ async fn a_wrapped_secret_is_unwrapped_once_and_a_spent_one_is_told() {
     let (role, _) = world.role("1h", "2h");
     let wrapping = world.bao.wrapped("POST", "auth/approle/role/app/secret-id", &json!({}));
     let auth = |wrapping: &str| Auth::app_role(role.as_str(), Secret::new(wrapping).wrapped());
-    let vault = world.build(auth(&wrapping)).await.unwrap();
+    let first = auth(&wrapping);
+    let vault = world.build(first.clone()).await.unwrap();
     world.revoke_all();
     assert_eq!(seals(&vault).await, Ok(()));
     assert_eq!((world.count("sys/wrapping/unwrap"), world.count(LOGIN)), (1, 2));
+    // A clone of it has what was in it.
+    world.build(first).await.unwrap();
+    assert_eq!((world.count("sys/wrapping/unwrap"), world.count(LOGIN)), (1, 3));
 
     let error = world.build(auth(&wrapping)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
@@ -359,4 +363,32 @@ async fn a_server_that_was_away_is_logged_in_to_again() {
     let policy = policy.backoff(Duration::from_millis(300), Duration::from_secs(1));
     let vault = Resilient::new(Arc::new(vault), policy.build().unwrap());
     assert_eq!(seals(&vault).await, Ok(()));
+}
+
+/// Keys of one scheme share a login, which ends with the last of them that is closed.
+#[tokio::test]
+async fn keys_of_one_scheme_share_a_login() {
+    let Some(world) = World::new() else { return };
+    let (role, _) = world.role("1h", "2h");
+    let wrapping = world.bao.wrapped("POST", "auth/approle/role/app/secret-id", &json!({}));
+    let auth = Auth::app_role(role, Secret::new(wrapping).wrapped());
+    let scheme = VaultScheme::new(Vault::builder().address(world.counter.url()).auth(auth));
+    let registry = bulla::Registry::builder().scheme("hashivault", Arc::new(scheme)).build();
+    let uri = "hashivault://orders".parse().unwrap();
+    let all = join_all(["one", "two", "three"].map(|name| registry.connect(name, &uri))).await;
+    let all: Vec<_> = all.into_iter().map(Result::unwrap).collect();
+    let [one, two, three] = &all[..] else { panic!() };
+    assert_eq!((world.count(LOGIN), world.count("sys/health")), (1, 1));
+    one.close().await.unwrap();
+    one.close().await.unwrap();
+    assert_eq!(seals(&**one).await, Err(ErrorKind::Closed));
+    assert_eq!(seals(&**two).await, Ok(()));
+    two.close().await.unwrap();
+    assert_eq!(world.count("auth/token/revoke-self"), 0);
+    three.close().await.unwrap();
+    assert_eq!(world.count("auth/token/revoke-self"), 1);
+    // One that comes later logs in again.
+    let four = registry.connect("four", &uri).await.unwrap();
+    assert_eq!(seals(&*four).await, Ok(()));
+    assert_eq!((world.count(LOGIN), world.count("sys/wrapping/unwrap")), (2, 1));
 }
