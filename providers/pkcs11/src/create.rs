@@ -76,7 +76,13 @@ impl Work<'_> {
         if self.login.write_protected {
             return Err(read_only(&self.login.label));
         }
-        Making { work: self, session: self.session, new }.make(gcm)
+        let made = Making { work: self, session: self.session, new }.make(gcm);
+        made.map_err(|fault| match fault {
+            // SoftHSM says so of objects that another process removes at that moment. Trying anew makes no
+            // second key where its id is known to be one's own.
+            Fault::Doubtful(error) if new.id_is_ours => Fault::lost(error),
+            other => other,
+        })
     }
 
     /// Tells whether the token has AES-GCM.
@@ -116,6 +122,7 @@ impl Making<'_> {
         match described {
             // It may all be there after the loss, so it is for the next attempt to say.
             Err(Fault::Lost(_)) | Ok(_) => described,
+            Err(Fault::Doubtful(_)) if self.new.id_is_ours => described,
             Err(fault) => Err(self.without(&own, fault)),
         }
     }

@@ -188,7 +188,11 @@ async fn of_several_processes_at_most_one_makes_a_key() {
         let others: BTreeSet<_> =
             outcomes.iter().filter(|told| !told.starts_with("made")).collect();
         assert!(ok <= 1, "{outcomes:?}");
-        assert!(others.iter().all(|told| told.starts_with("AlreadyExists")), "{outcomes:?}");
+        // Those who log in at the same moment may find no token for as long as they look for it.
+        let expected = |told: &&&String| {
+            !told.starts_with("AlreadyExists") && !told.starts_with("Unavailable")
+        };
+        assert_eq!(others.iter().find(expected), None, "{outcomes:?}");
         assert_eq!(counted(&hsm, &label).0, ok, "{outcomes:?}");
         made += ok;
     }

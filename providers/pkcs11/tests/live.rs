@@ -221,7 +221,7 @@ async fn calls_that_are_given_up_leave_no_session_behind() {
 }
 
 /// The standard (PKCS #11 3.1, section 5.4.2) leaves it open what becomes of calls that are under way in
-/// another thread. So the library is ended between calls.
+/// other threads: SoftHSM crashes, or they hang. So the library is ended between calls.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_library_that_others_end_again_and_again_serves() {
     let Some(hsm) = SoftHsm::in_child("a_library_that_others_end_again_and_again_serves") else {
