@@ -22,8 +22,8 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bulla::{
-    CryptoProvider, DataKey, DataKeys as _, EncryptionContext, PublicKey, Sign as _,
-    SigningAlgorithm, SigningInput, Wrapped,
+    DataKey, DataKeys as _, EncryptionContext, PublicKey, Sign as _, SigningAlgorithm,
+    SigningInput, Wrapped,
     provider::KeyUse,
     resilience::{Policy, Resilient},
 };
