@@ -12,6 +12,7 @@ mod connecting;
 mod environment;
 mod error;
 mod http;
+mod job;
 mod keys;
 mod login;
 mod metadata;

@@ -18,21 +18,16 @@ use bulla::{
     Error, ErrorKind, Result,
     flight::{Flight, SingleFlight, Start},
 };
-use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     sync::Notify,
     task::AbortHandle,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, timeout_at},
 };
 
-use crate::{
-    auth::Method,
-    login::Desk,
-    token::{self, Lease, Token},
-};
+use crate::{job::Job, login::Desk, token::Token};
 
 /// How long it takes at least from one login to the next, and from a failure to the next attempt.
-const COOLDOWN: Duration = Duration::from_secs(1);
+pub(crate) const COOLDOWN: Duration = Duration::from_secs(1);
 
 /// The same for credentials that go on being refused: attempts with them lock accounts.
 const MAX_COOLDOWN: Duration = Duration::from_secs(60);
@@ -40,8 +35,8 @@ const MAX_COOLDOWN: Duration = Duration::from_secs(60);
 pub(crate) struct Session {
     pub(crate) desk: Desk,
     /// The cluster that keys are named by, if it was asked and not given.
-    cluster: Option<String>,
-    current: ArcSwapOption<Token>,
+    pub(crate) cluster: Option<String>,
+    pub(crate) current: ArcSwapOption<Token>,
     state: Mutex<State>,
     changed: Arc<Notify>,
     closed: AtomicBool,
@@ -67,15 +62,11 @@ struct Failed {
     error: Error,
 }
 
-/// What is to be done about the token.
-#[derive(Clone)]
-enum Job {
-    /// There is none that is good.
-    Obtain,
-    /// It will end soon.
-    Renew(Arc<Token>),
-    /// A call with it was refused.
-    Doubt(Arc<Token>),
+/// What to do about a job.
+enum Next {
+    Done(Arc<Token>),
+    /// For a flight, and whether it was begun for this.
+    Wait(Flight<Arc<Token>>, bool),
 }
 
 impl Session {
@@ -105,8 +96,10 @@ impl Session {
             }
             return Ok(token);
         }
-        let (flight, _) = self.join_or_start(Job::Obtain)?;
-        flight.landed().await
+        match self.join_or_start(Job::Obtain)? {
+            Next::Done(token) => Ok(token),
+            Next::Wait(flight, _) => flight.landed().await,
+        }
     }
 
     /// Another token, after a call with this one was refused; none if it is good, and lacks a right.
@@ -119,11 +112,10 @@ impl Session {
     ) -> Result<Option<Arc<Token>>> {
         for _ in 0..2 {
             self.check_open()?;
-            let current = self.current.load_full();
-            if let Some(other) = current.filter(|current| current.number != token.number) {
-                return Ok(Some(other));
-            }
-            let (flight, started) = self.join_or_start(Job::Doubt(Arc::clone(token)))?;
+            let (flight, started) = match self.join_or_start(Job::Doubt(Arc::clone(token)))? {
+                Next::Done(other) => return Ok(Some(other)),
+                Next::Wait(flight, started) => (flight, started),
+            };
             let landed = flight.landed().await?;
             if landed.number != token.number {
                 return Ok(Some(landed));
@@ -172,12 +164,17 @@ impl Session {
         }
     }
 
-    /// The flight under way, or a new one, and whether it is that.
-    fn join_or_start(self: &Arc<Self>, job: Job) -> Result<(Flight<Arc<Token>>, bool)> {
+    /// The flight under way, or a new one. Whether there is need of it is looked at under the lock under
+    /// which tokens are kept, so that nobody asks for what has just come.
+    fn join_or_start(self: &Arc<Self>, job: Job) -> Result<Next> {
         let start = Start::prepare()?;
         let mut state = self.lock();
         if let Some(flight) = state.flight.join() {
-            return Ok((flight, false));
+            return Ok(Next::Wait(flight, false));
+        }
+        let current = self.current.load_full();
+        if let Some(current) = current.filter(|current| job.is_done(current)) {
+            return Ok(Next::Done(current));
         }
         let renews = matches!(job, Job::Renew(_));
         if let Some(failed) = state.failed.as_ref().filter(|f| !renews && f.until > Instant::now())
@@ -189,7 +186,7 @@ impl Session {
         let (this, lander) = (Arc::clone(self), Arc::clone(self));
         let fetch = async move { this.run(job).await };
         start.start(fetch, move |flight, result| lander.land(flight, result, renews));
-        Ok((flight, true))
+        Ok(Next::Wait(flight, true))
     }
 
     fn land(&self, flight: &Flight<Arc<Token>>, result: &Result<Arc<Token>>, renews: bool) {
@@ -220,113 +217,7 @@ impl Session {
         self.changed.notify_one();
     }
 
-    async fn run(&self, job: Job) -> Result<Arc<Token>> {
-        let token = match job {
-            Job::Obtain => self.obtain().await,
-            Job::Renew(token) => self.renew(&token).await,
-            Job::Doubt(token) => self.doubt(&token).await,
-        }?;
-        if self.closed.load(SeqCst) {
-            // Nobody else will end it.
-            if token.own {
-                drop(self.desk.revoke(&token.header).await);
-            }
-            return Err(closed());
-        }
-        Ok(Arc::new(token))
-    }
-
-    async fn renew(&self, token: &Token) -> Result<Token> {
-        let replaceable = self.desk.auth.method.logs_in_again();
-        if token.lease.renewable {
-            match self.desk.renew(&token.header).await {
-                Ok(left) => {
-                    let mut lease = Lease::new(left.seconds(), left.renewable, replaceable);
-                    let first = token.lease.first.max(lease.first);
-                    // At its longest life, a lease grows no more: it is replaced in time.
-                    if left.seconds() == 0 || 2 * lease.first >= first || !replaceable {
-                        lease.first = first;
-                        return Ok(Token { lease, ..token.clone() });
-                    }
-                }
-                // Dead, or without the right to renew itself.
-                Err(error) if error.kind() == ErrorKind::Denied && replaceable => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.obtain().await
-    }
-
-    /// Finds out whether the token has died or lacks a right, and has another one if it is dead.
-    async fn doubt(&self, token: &Token) -> Result<Token> {
-        // One that was given is looked at where it is had.
-        if !matches!(self.desk.auth.method, Method::Token(_))
-            && self.desk.look_up(&token.header).await?.is_some()
-        {
-            return Ok(token.clone());
-        }
-        self.obtain().await
-    }
-
-    async fn obtain(&self) -> Result<Token> {
-        if let Method::Token(_) = &self.desk.auth.method {
-            return self.given().await;
-        }
-        let last = self.lock().logged_in;
-        if let Some(last) = last {
-            // Whatever is wrong with tokens, logging in is not done in a storm.
-            sleep_until(last + COOLDOWN).await;
-        }
-        self.check_cluster(last.is_none()).await?;
-        let secret = self.secret().await?;
-        let granted = self.desk.log_in(secret.as_ref()).await?;
-        self.lock().logged_in = Some(Instant::now());
-        let lease = Lease::new(granted.seconds, granted.renewable, true);
-        Ok(Token { header: granted.header, number: self.next_number(), own: true, lease })
-    }
-
-    /// The token that was given, or is in its file now.
-    async fn given(&self) -> Result<Token> {
-        let secret = self.secret().await?;
-        let header = token::header(secret.as_ref().map_or("", |s| s.expose_secret()))?;
-        let current = self.current.load_full();
-        let known = current.filter(|current| current.is(&header));
-        let replaceable = self.desk.auth.method.logs_in_again();
-        let lease = match (self.desk.look_up(&header).await?, &known) {
-            (Some(left), _) => Lease::new(left.seconds(), left.renewable, replaceable),
-            // It may lack the right to look at itself. If it is dead, the first call tells.
-            (None, None) => Lease::UNKNOWN,
-            (None, Some(_)) => return Err(dead(replaceable)),
-        };
-        let number = known.as_ref().map_or_else(|| self.next_number(), |known| known.number);
-        let first = known.map_or(lease.first, |known| known.lease.first.max(lease.first));
-        Ok(Token { header, number, own: false, lease: Lease { first, ..lease } })
-    }
-
-    /// What is shown to log in.
-    async fn secret(&self) -> Result<Option<SecretString>> {
-        let Some(secret) = self.desk.auth.method.secret() else { return Ok(None) };
-        let unwrap = async |wrapping: SecretString| self.desk.unwrap(&wrapping).await;
-        secret.show(unwrap).await.map(Some)
-    }
-
-    /// What keys are called by must be what they were called by.
-    async fn check_cluster(&self, first: bool) -> Result<()> {
-        let Some(cluster) = self.cluster.as_ref().filter(|_| !first) else { return Ok(()) };
-        match self.desk.cluster().await? == *cluster {
-            true => Ok(()),
-            false => Err(Error::new(
-                ErrorKind::Unavailable,
-                format!(
-                    "the server at {} is another cluster than when this provider was built; check \
-                     where that address leads",
-                    self.desk.http.address()
-                ),
-            )),
-        }
-    }
-
-    fn next_number(&self) -> u64 {
+    pub(crate) fn next_number(&self) -> u64 {
         let mut state = self.lock();
         state.number += 1;
         state.number
@@ -334,6 +225,15 @@ impl Session {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the last login ended, if there was one.
+    pub(crate) fn logged_in(&self) -> Option<Instant> {
+        self.lock().logged_in
+    }
+
+    pub(crate) fn note_login(&self) {
+        self.lock().logged_in = Some(Instant::now());
     }
 
     /// When the token is to be looked after next.
@@ -353,8 +253,10 @@ async fn keep(session: Weak<Session>) {
             Some(at) if at <= Instant::now() => {
                 let Some(token) = this.current.load_full() else { continue };
                 // If no task can be had, the runtime is ending.
-                let Ok((flight, _)) = this.join_or_start(Job::Renew(token)) else { return };
-                drop(flight.landed().await);
+                let Ok(next) = this.join_or_start(Job::Renew(token)) else { return };
+                if let Next::Wait(flight, _) = next {
+                    drop(flight.landed().await);
+                }
             }
             Some(at) => {
                 drop(this);
@@ -383,20 +285,6 @@ fn backoff(times: u32) -> Duration {
 
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the provider was closed; build another one")
-}
-
-fn dead(file: bool) -> Error {
-    let message = match file {
-        true => {
-            "the token has expired or was revoked, and its file has no other one yet (or it lacks this \
-             right, and that to look at itself)"
-        }
-        false => {
-            "the token has expired or was revoked; give another one, or an auth method that logs in \
-             again (or it lacks this right, and that to look at itself)"
-        }
-    };
-    Error::new(ErrorKind::Denied, message)
 }
 
 impl fmt::Debug for Session {
