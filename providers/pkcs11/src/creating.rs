@@ -58,7 +58,8 @@ impl Pkcs11Builder {
     /// [`ErrorKind::AlreadyExists`] if there is such a key; [`ErrorKind::Denied`] if the token can't be
     /// written to, or refuses the PIN; [`ErrorKind::Unsupported`] if it can't make keys of this type;
     /// [`ErrorKind::InvalidInput`] if not one key is bound, or it has no label or another type; and as
-    /// [`build`](Self::build). Nothing is on the token then, unless the message says so.
+    /// [`build`](Self::build). Nothing is on the token
+    /// then, unless the message says so or the token was lost on the way.
     pub async fn create_key(self, key_type: KeyType) -> Result<CreatedKey> {
         let label: Arc<str> = self.label.as_deref().unwrap_or(SCHEME).into();
         self.create(key_type).await.map_err(|e| e.with_provider(label))
