@@ -37,7 +37,32 @@ pub(crate) const fn base64_len(bytes: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_parses_is_what_would_be_written(
+            version in "[+-]?0?[0-9]{0,11}",
+            text in "[A-Za-z0-9+/=_ \n-]{0,24}",
+        ) {
+            let blob = format!("vault:v{version}:{text}");
+            if let Some((version, len)) = parse(blob.as_bytes()) {
+                let bytes = STANDARD.decode(&text).unwrap();
+                prop_assert_eq!(bytes.len(), len);
+                prop_assert_eq!(blob, format!("vault:v{version}:{}", STANDARD.encode(bytes)));
+            }
+        }
+
+        #[test]
+        fn no_bytes_are_too_odd(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let blob = [b"vault:v1:", &bytes[..]].concat();
+            if let Some((_, len)) = parse(&blob) {
+                prop_assert_eq!(base64_len(len), bytes.len());
+            }
+        }
+    }
 
     #[test]
     fn a_ciphertext_has_one_spelling() {

@@ -177,9 +177,14 @@ impl Session {
             return Ok(Next::Done(current));
         }
         let renews = matches!(job, Job::Renew(_));
-        if let Some(failed) = state.failed.as_ref().filter(|f| !renews && f.until > Instant::now())
-        {
-            return Err(failed.error.clone());
+        let now = Instant::now();
+        if let Some(failed) = state.failed.as_ref().filter(|f| !renews && f.until > now) {
+            let error = failed.error.clone();
+            return Err(match error.is_retryable() {
+                // Before that, trying again finds the same.
+                true => error.with_retry_after(failed.until - now),
+                false => error,
+            });
         }
         let flight = state.flight.begin(&start);
         drop(state);

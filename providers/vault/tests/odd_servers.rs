@@ -43,6 +43,8 @@ struct Request {
 enum Answer {
     /// Status and body.
     Whole(u16, String),
+    /// The same a while later.
+    Late(Duration, String),
     /// These bytes, and whatever comes of it.
     Raw(Vec<u8>),
     /// These bytes again and again.
@@ -134,7 +136,15 @@ async fn serve(
         let request = Request { path, head, body };
         seen.lock().unwrap().push(request.clone());
         let answer = behaviour.lock().unwrap()(&request).unwrap_or_else(|| well(&request));
+        let answer = match answer {
+            Answer::Late(wait, body) => {
+                tokio::time::sleep(wait).await;
+                Answer::Whole(200, body)
+            }
+            other => other,
+        };
         match answer {
+            Answer::Late(..) => return,
             Answer::Whole(status, body) => {
                 let len = body.len();
                 let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {len}\r\n\r\n");
@@ -468,6 +478,39 @@ async fn another_cluster_at_the_same_address_gets_no_credentials() {
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(error.message().contains("another cluster"), "{error}");
     assert_eq!(server.count("auth/approle/login"), 1);
+}
+
+/// A login that takes its time, for callers that have none: it is made once, and serves who comes next.
+#[tokio::test]
+async fn a_slow_login_outlives_those_who_wait_for_it() {
+    let server = Server::start().await;
+    let login = |wait: u64, token: &'static str| {
+        move |request: &Request| {
+            let granted = json!({"client_token": token, "lease_duration": 3600, "renewable": true});
+            let granted = json!({"auth": granted}).to_string();
+            let old = request.head.to_lowercase().contains("x-vault-token: s.one\r\n");
+            match request.path.as_str() {
+                "auth/approle/login" => Some(Answer::Late(Duration::from_millis(wait), granted)),
+                // The first one is dead by then.
+                _ if old && token == "s.two" => Some(refuses(403)),
+                _ => None,
+            }
+        }
+    };
+    server.does(login(0, "s.one"));
+    let vault = Vault::builder().address(&server.url).auth(Auth::app_role("r", "canary"));
+    let vault = vault.sealing_key("k").build().await.unwrap();
+    server.does(login(1500, "s.two"));
+    let context = context();
+    for _ in 0..5 {
+        let call = vault.generate_data_key(&context);
+        tokio::time::timeout(Duration::from_millis(200), call).await.unwrap_err();
+    }
+    let calls = (0..64).map(|_| vault.generate_data_key(&context));
+    let made = futures_util::future::join_all(calls).await;
+    assert!(made.iter().all(Result::is_ok), "{:?}", made.iter().find(|made| made.is_err()));
+    assert_eq!(server.count("auth/approle/login"), 2);
+    assert_eq!(server.count("auth/token/lookup-self"), 1);
 }
 
 #[tokio::test]

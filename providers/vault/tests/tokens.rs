@@ -361,8 +361,30 @@ async fn a_server_that_was_away_is_logged_in_to_again() {
     world.counter.set_down(false);
     let policy = Policy::builder().max_attempts(10).deadline(PATIENCE);
     let policy = policy.backoff(Duration::from_millis(300), Duration::from_secs(1));
+    // Of 64 calls that find it gone at once, all are to be tried again.
+    let policy = policy.retry_budget(100, 1000).breaker_threshold(1000);
     let vault = Resilient::new(Arc::new(vault), policy.build().unwrap());
-    assert_eq!(seals(&vault).await, Ok(()));
+    let before = world.count(LOGIN);
+    let results = join_all((0..64).map(|_| seals(&vault))).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert!(world.count(LOGIN) <= before + 2, "{}", world.count(LOGIN) - before);
+}
+
+/// Without the right to renew itself, a token is replaced before it ends.
+#[tokio::test]
+async fn a_token_that_must_not_be_renewed_is_replaced_in_time() {
+    let Some(world) = World::new() else { return };
+    let fewer = LEAST_PRIVILEGE_POLICY.replace("auth/token/renew-self", "nothing");
+    world.bao.policy("app", &fewer);
+    let (role, secret) = world.role("3s", "1h");
+    let vault = world.build(Auth::app_role(role, secret)).await.unwrap();
+    let start = std::time::Instant::now();
+    while start.elapsed() < Duration::from_secs(7) {
+        assert_eq!(seals(&vault).await, Ok(()));
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!((3..=7).contains(&world.count(LOGIN)), "{}", world.count(LOGIN));
+    assert_eq!(world.count(LOOK_UP), 0, "it was replaced before it was refused");
 }
 
 /// Keys of one scheme share a login, which ends with the last of them that is closed.
