@@ -253,6 +253,8 @@ async fn a_server_that_is_well_serves_and_gets_the_headers_that_agents_want() {
         assert_eq!(head.contains("x-vault-token"), seen.path != "sys/health", "{head}");
         assert!(!head.contains("x-vault-namespace"));
     }
+    let by_name = format!("http://localhost:{}", server.port);
+    server.builder().address(by_name).sealing_key("k").build().await.unwrap();
     let there = server.builder().namespace("/team/a/").sealing_key("k").build().await.unwrap();
     assert_eq!(there.sealing_key().unwrap().id(), format!("{CLUSTER}:team/a:transit:k"));
     let seen = server.seen.lock().unwrap();
