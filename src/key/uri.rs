@@ -111,6 +111,12 @@ impl KeyUri {
     /// The scheme of the [names](super::KeyName) that headers have of such keys. It is another one for
     /// Vault and OpenBao alone: `transit`, since a server that took the place of the other has the same
     /// keys.
+    ///
+    /// ```
+    /// let uri: bulla::KeyUri = "openbao://orders".parse()?;
+    /// assert_eq!((uri.scheme(), uri.name_scheme()), ("openbao", "transit"));
+    /// # Ok::<(), bulla::Error>(())
+    /// ```
     #[must_use]
     pub const fn name_scheme(&self) -> &'static str {
         match self {

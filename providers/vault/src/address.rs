@@ -56,6 +56,12 @@ impl Address {
         self.https
     }
 
+    /// Whether it is this host by its name, without TLS to tell if that leads elsewhere.
+    pub(crate) fn is_plain_localhost(&self) -> bool {
+        let rest = self.base.strip_prefix("http://localhost");
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+    }
+
     /// The URL of an API path, which must be of characters that need no escape.
     ///
     /// # Errors
@@ -93,7 +99,9 @@ mod tests {
             ("http://[::1]:8200", "http://[::1]:8200"),
             ("http://LOCALHOST:8200", "http://localhost:8200"),
         ] {
-            assert_eq!(Address::parse(text).unwrap().to_string(), base);
+            let address = Address::parse(text).unwrap();
+            assert_eq!(address.to_string(), base);
+            assert_eq!(address.is_plain_localhost(), text == "http://LOCALHOST:8200");
         }
         for text in [
             "",

@@ -1,6 +1,9 @@
 //! One request and its answer, bounded. The only file that calls the HTTP client.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use bulla::{Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -70,7 +73,13 @@ impl Http {
         let mut headers = HeaderMap::new();
         headers.insert(REQUEST, HeaderValue::from_static("true"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        let client = Client::builder()
+        let mut client = Client::builder();
+        if address.is_plain_localhost() {
+            // No resolver is asked where this host is.
+            let here = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+            client = client.resolve_to_addrs("localhost", &here.map(|ip| (ip, 0).into()));
+        }
+        let client = client
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("bulla-vault/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)

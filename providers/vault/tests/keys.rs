@@ -243,6 +243,42 @@ async fn names_are_of_the_cluster_and_not_of_the_address() {
     }
 }
 
+/// Keys in a namespace, by a login there or in the one above it.
+#[tokio::test]
+async fn namespaces_have_keys_of_their_own() {
+    let Some(bao) = OpenBao::start() else { return };
+    bao.ok("POST", "sys/namespaces/team", &json!({}));
+    bao.ok("POST", "team/sys/mounts/transit", &json!({"type": "transit"}));
+    bao.ok("POST", "team/transit/keys/k", &json!({}));
+    let team = || builder(&bao).namespace("team");
+    let there = team().sealing_key("k").build().await.unwrap();
+    let name = there.sealing_key().unwrap().id().to_owned();
+    assert!(name.ends_with(":team:transit:k"), "{name}");
+    let (key, wrapped) = there.generate_data_key(&context()).await.unwrap();
+    let above = builder(&bao).sealing_key("k").build().await.unwrap_err();
+    assert_eq!(above.kind(), ErrorKind::NotFound);
+
+    let policy = LEAST_PRIVILEGE_POLICY.replace("orders", "k");
+    bao.ok("POST", "team/sys/policies/acl/app", &json!({"policy": policy}));
+    bao.ok("POST", "team/sys/auth/userpass", &json!({"type": "userpass"}));
+    let user = json!({"password": "p", "token_policies": "app"});
+    bao.ok("POST", "team/auth/userpass/users/ada", &user);
+    let within = team().auth(Auth::userpass("ada", "p")).sealing_key("k").build().await.unwrap();
+    assert!(within.unwrap_data_key(&wrapped, &context()).await.unwrap().ct_eq(&key));
+    // The user is not one of the root's.
+    let auth = Auth::userpass("ada", "p").namespace("");
+    let error = team().auth(auth).sealing_key("k").build().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    let over = LEAST_PRIVILEGE_POLICY.replace("transit/", "team/transit/").replace("orders", "k");
+    bao.policy("over", &over);
+    bao.ok("POST", "sys/auth/userpass", &json!({"type": "userpass"}));
+    let user = json!({"password": "q", "token_policies": "over"});
+    bao.ok("POST", "auth/userpass/users/bob", &user);
+    let auth = Auth::userpass("bob", "q").namespace("");
+    let above = team().auth(auth).sealing_key("k").build().await.unwrap();
+    assert!(above.unwrap_data_key(&wrapped, &context()).await.unwrap().ct_eq(&key));
+}
+
 /// A record of another cluster is not sent here, whatever it is called there.
 #[tokio::test]
 async fn a_record_of_another_realm_is_not_sent() {

@@ -173,7 +173,7 @@ async fn a_quota_throttles_and_retries_get_through() {
     let Some(bao) = OpenBao::start() else { return };
     bao.key("k", "");
     let vault = builder(&bao).sealing_key("k").build().await.unwrap();
-    let quota = json!({"path": "transit", "rate": 20, "interval": "1s"});
+    let quota = json!({"path": "transit", "rate": 5, "interval": "1s"});
     bao.ok("POST", "sys/quotas/rate-limit/few", &quota);
     let context = EncryptionContext::new();
     let mut kinds = Vec::new();
