@@ -85,6 +85,19 @@ impl Work<'_> {
         })
     }
 
+    /// Removes what was made of a key, if it is known to be ours. That it is whole is no reason to keep it: it
+    /// was not looked at.
+    pub(crate) fn forget(&self, new: &NewKey) -> Result<(), Fault> {
+        let making = Making { work: self, session: self.session, new };
+        let left = making.find(&new.by_id(), &ALL)?;
+        // Some modules show a token that is out as if it were empty.
+        let info = self.context.get_token_info(self.login.slot);
+        match making.destroy(&left) && info.is_ok_and(|info| info.token_initialized()) {
+            true => Ok(()),
+            false => Err(Fault::lost(Error::new(ErrorKind::Unavailable, "the token is out"))),
+        }
+    }
+
     /// Tells whether the token has AES-GCM.
     fn check_mechanisms(&self, new: &NewKey) -> Result<bool, Fault> {
         let there = self.context.get_mechanism_list(self.login.slot);
@@ -123,6 +136,11 @@ impl Making<'_> {
             // It may all be there after the loss, so it is for the next attempt to say.
             Err(Fault::Lost(_)) | Ok(_) => described,
             Err(Fault::Doubtful(_)) if self.new.id_is_ours => described,
+            // The key was there a moment ago, so it is the token that is not.
+            Err(Fault::Final(error)) if error.kind() == ErrorKind::NotFound => {
+                let message = format!("token {:?} went out", self.work.login.label);
+                Err(Fault::lost(Error::new(ErrorKind::Unavailable, message).with_source(error)))
+            }
             Err(fault) => Err(self.without(&own, fault)),
         }
     }
@@ -239,10 +257,13 @@ impl Making<'_> {
         Ok(false)
     }
 
-    /// Removes what was made, and says so if that fails.
+    /// Removes what was made. If that fails it is tried anew, or else said.
     fn without(&self, own: &[ObjectHandle], fault: Fault) -> Fault {
         if self.destroy(own) {
             return fault;
+        }
+        if self.new.id_is_ours {
+            return Fault::lost(fault.into_error());
         }
         let error = fault.into_error();
         let message = format!(

@@ -11,8 +11,9 @@ use crate::{
     key_type::KeyType,
     pin::Pin,
     roles::Role,
-    selection::{KeySelection, TokenSelection},
+    selection::{KeySelection, TokenSelection, hex},
     settings::Pkcs11Builder,
+    token::Token,
 };
 
 /// Bytes of an id that is drawn.
@@ -59,7 +60,7 @@ impl Pkcs11Builder {
     /// written to, or refuses the PIN; [`ErrorKind::Unsupported`] if it can't make keys of this type;
     /// [`ErrorKind::InvalidInput`] if not one key is bound, or it has no label or another type; and as
     /// [`build`](Self::build). Nothing is on the token
-    /// then, unless the message says so or the token was lost on the way.
+    /// then, unless the message says so.
     pub async fn create_key(self, key_type: KeyType) -> Result<CreatedKey> {
         let label: Arc<str> = self.label.as_deref().unwrap_or(SCHEME).into();
         self.create(key_type).await.map_err(|e| e.with_provider(label))
@@ -74,11 +75,34 @@ impl Pkcs11Builder {
         let uri = uri(&on, &selection, &new, module.as_deref(), &pin)?;
         let name = bound::name(&on, &new.id)?;
         let id = new.id.clone();
-        let made = token.run(move |work| work.create(&new)).await;
+        let made = {
+            let new = new.clone();
+            token.run_patiently(move |work| work.create(&new)).await
+        };
+        let made = match made {
+            // Whatever else went wrong, it was cleared up there.
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                Err(cleared(&token, new, error).await)
+            }
+            other => other,
+        };
         let closing = Arc::clone(&token);
         drop(tokio::task::spawn_blocking(move || closing.close()).await);
         made.map(|_| CreatedKey { uri, name, id, key_type })
     }
+}
+
+/// Removes what a token has of a key that was away while it was made, or else says so in the error.
+async fn cleared(token: &Arc<Token>, new: NewKey, error: Error) -> Error {
+    let id = hex(&new.id);
+    if new.id_is_ours && token.run_patiently(move |work| work.forget(&new)).await.is_ok() {
+        return error;
+    }
+    let message = format!(
+        "{}; a key with id {id}, or half of one, may be on the token: look, and delete it",
+        error.message()
+    );
+    Error::new(error.kind(), message)
 }
 
 /// The one key that is bound, as one to be made.

@@ -80,15 +80,23 @@ impl Token {
     /// # Errors
     /// As [`run`](Self::run).
     pub(crate) async fn open(self: &Arc<Self>) -> Result<()> {
-        let nothing = |_: &Work<'_>| Ok(());
+        self.run_patiently(|_| Ok(())).await
+    }
+
+    /// As [`run`](Self::run), and a few times more if the token is not there.
+    pub(crate) async fn run_patiently<T, F>(self: &Arc<Self>, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&Work<'_>) -> Result<T, Fault> + Send + 'static,
+    {
         self.block(move |token| {
-            let mut outcome = token.call(&nothing);
+            let mut outcome = token.call(&work);
             for wait in WAITS {
                 if !matches!(outcome, Err(Fault::Lost(_))) {
                     break;
                 }
                 thread::sleep(wait);
-                outcome = token.call(&nothing);
+                outcome = token.call(&work);
             }
             outcome
         })

@@ -12,9 +12,13 @@ mod world;
 
 use std::{
     collections::BTreeSet,
-    env,
+    env, fs,
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -25,7 +29,10 @@ use bulla::{
 };
 use bulla_pkcs11::{CreatedKey, KeySelection, KeyType, Pkcs11};
 use bulla_testworld::{SoftHsm, tokens};
-use cryptoki::object::{Attribute, AttributeType, ObjectClass};
+use cryptoki::{
+    context::Pkcs11 as Context,
+    object::{Attribute, AttributeType, ObjectClass},
+};
 
 /// Says in a child of a child what it is to do.
 const TASK: &str = "BULLA_PKCS11_TASK";
@@ -269,4 +276,51 @@ async fn a_process_that_is_killed_leaves_no_private_half_alone() {
     }
     eprintln!("{whole} pairs whole, {halves} public halves alone");
     assert!(whole >= 12);
+}
+
+/// The token goes out and comes back while keys are made: what was left of one is taken up, removed or told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_made_once_on_a_token_that_goes_out_meanwhile() {
+    let Some(hsm) = SoftHsm::in_child("a_key_is_made_once_on_a_token_that_goes_out_meanwhile")
+    else {
+        return;
+    };
+    let place = fs::read_dir(&hsm.tokens).unwrap().next().unwrap().unwrap().path();
+    let away = hsm.tokens.with_extension("away");
+    let stop = Arc::new(AtomicBool::new(false));
+    let flipper = {
+        let stop = Arc::clone(&stop);
+        thread::spawn(move || {
+            for round in 0_u64.. {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(60 + round % 7 * 5));
+                fs::rename(&place, &away).unwrap();
+                thread::sleep(Duration::from_millis(3));
+                fs::rename(&away, &place).unwrap();
+            }
+        })
+    };
+    let mut outcomes = Vec::new();
+    for round in 0..12 {
+        outcomes.push(create(&hsm, &format!("k{round}"), KeyType::P256).await);
+    }
+    stop.store(true, Ordering::Relaxed);
+    flipper.join().unwrap();
+    create(&hsm, "last", KeyType::P256).await.unwrap();
+    // What the library knows of the token may be from before.
+    Context::new(&hsm.module).unwrap().finalize().unwrap();
+    for (round, outcome) in outcomes.iter().enumerate() {
+        let (whole, public) = counted(&hsm, &format!("k{round}"));
+        match outcome {
+            Ok(_) => assert_eq!((whole, public), (1, 1), "{round}"),
+            Err(error) => {
+                eprintln!("{round}: {error}, {whole} and {public} there");
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+                let nothing = whole + public == 0;
+                assert!(nothing || error.message().contains("may be on the token"), "{error}");
+            }
+        }
+    }
 }
