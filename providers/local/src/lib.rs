@@ -49,6 +49,7 @@ mod protect;
 mod provider;
 mod record;
 mod scheme;
+mod sealed;
 mod store;
 mod timestamp;
 
@@ -57,5 +58,6 @@ pub use passphrase::{Passphrase, Protection};
 pub use provider::{Local, LocalBuilder};
 pub use record::{ExportFormat, KeyRecord, VersionRecord};
 pub use scheme::LocalScheme;
+pub use sealed::{SealedKeys, SealedKeysBuilder};
 pub use store::Store;
 pub use timestamp::Timestamp;

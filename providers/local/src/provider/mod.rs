@@ -17,6 +17,7 @@ use bulla::{
 };
 
 pub use builder::LocalBuilder;
+pub(crate) use sign::owned;
 
 use crate::store::Store;
 use bound::{Bound, Chosen, Secret};
@@ -218,7 +219,7 @@ fn describe(keys: &Keys) -> Vec<(KeyName, Result<KeyInfo>)> {
 
 /// Runs work that blocks, or takes the processor for long, off the async threads. Without a Tokio
 /// runtime there is nothing to hold up: then it runs here.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     match tokio::runtime::Handle::try_current() {

@@ -67,7 +67,7 @@ impl Sign for Local {
 
 /// The input as one that can be sent to another thread, if signing it takes long: for RSA, and for
 /// the curves that are slow.
-fn owned(input: &SigningInput<'_>) -> Option<SigningInput<'static>> {
+pub(crate) fn owned(input: &SigningInput<'_>) -> Option<SigningInput<'static>> {
     match input.algorithm() {
         SigningAlgorithm::Ed25519 | SigningAlgorithm::Es256 => None,
         algorithm => SigningInput::from_digest(algorithm, input.digest()?).ok(),
