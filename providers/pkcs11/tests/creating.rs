@@ -317,9 +317,11 @@ async fn a_key_is_made_once_on_a_token_that_goes_out_meanwhile() {
             Ok(_) => assert_eq!((whole, public), (1, 1), "{round}"),
             Err(error) => {
                 eprintln!("{round}: {error}, {whole} and {public} there");
-                assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-                let nothing = whole + public == 0;
-                assert!(nothing || error.message().contains("may be on the token"), "{error}");
+                // SoftHSM may have written the label of half a pair and not its id.
+                let of_half = error.message().contains("without its private half");
+                let lost = error.message().contains("may be on the token");
+                assert!(error.kind() == ErrorKind::Unavailable || of_half, "{error}");
+                assert!(whole + public == 0 || lost || of_half, "{error}");
             }
         }
     }
