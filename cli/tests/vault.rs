@@ -69,8 +69,14 @@ fn seals_and_opens_by_uri() {
     assert!(shown.contains(":transit:orders, wrap native, 89 bytes"), "{shown}");
     world.ok("decrypt a.bulla -o b --key hashivault://orders --context tenant=acme");
     assert_eq!(world.sandbox.read("b"), b"secret");
-    // OpenBao is the same server under another scheme, by either family of variables.
-    world.ok("decrypt a.bulla -o c --key openbao://orders --context tenant=acme");
+    // OpenBao is the same server under another scheme, by either family of variables. No proxy is asked.
+    let mut command =
+        world.command("decrypt a.bulla -o c --key openbao://orders --context tenant=acme");
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"] {
+        command.env(name, "http://127.0.0.1:1");
+    }
+    let ended = end(command.env_remove("no_proxy").env_remove("NO_PROXY"));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let mut command =
         world.bare("decrypt a.bulla -o d --key openbao://orders --context tenant=acme");
     command.env("BAO_ADDR", world.bao.url()).env("BAO_TOKEN", world.bao.root());

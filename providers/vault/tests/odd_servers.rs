@@ -519,6 +519,31 @@ async fn a_slow_login_outlives_those_who_wait_for_it() {
     assert_eq!(server.count("auth/token/lookup-self"), 1);
 }
 
+/// A lease that a renewal hardly lengthens is near its longest life: it is not renewed again and again.
+#[tokio::test]
+async fn a_lease_that_grows_no_more_is_replaced_at_once() {
+    let server = Server::start().await;
+    server.does(|request| {
+        let granted = |seconds: u64| {
+            let auth = json!({"client_token": "s.x", "lease_duration": seconds, "renewable": true});
+            Some(Answer::Whole(200, json!({"auth": auth}).to_string()))
+        };
+        match request.path.as_str() {
+            "auth/approle/login" => granted(4),
+            "auth/token/renew-self" => granted(1),
+            _ => None,
+        }
+    });
+    let vault = Vault::builder().address(&server.url).auth(Auth::app_role("r", "canary"));
+    let _vault = vault.sealing_key("k").build().await.unwrap();
+    let start = Instant::now();
+    while server.count("auth/approle/login") < 2 {
+        assert!(start.elapsed() < Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(server.count("auth/token/renew-self"), 1);
+}
+
 #[tokio::test]
 async fn a_login_that_wants_a_second_factor_is_told() {
     let server = Server::start().await;
