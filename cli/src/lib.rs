@@ -31,7 +31,7 @@ mod say;
 mod shown;
 mod stdio;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use tokio::runtime::{Builder, Handle};
 
@@ -51,6 +51,10 @@ struct Session {
     config: Option<PathBuf>,
 }
 
+/// How long the threads of a run are waited for. They are idle, and end at once, unless one waits for
+/// something.
+const LAST_THREADS: Duration = Duration::from_millis(500);
+
 /// Runs the command with the process's arguments.
 #[must_use = "it is how the command ended"]
 pub fn main() -> ExitCode {
@@ -62,29 +66,48 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return Failure::io("starting", &error).report(),
     };
-    let outcome = runtime.block_on(run(cli));
-    // A thread may still wait for input that never comes.
-    runtime.shutdown_background();
+    let ended = runtime.block_on(run(cli));
+    match ended {
+        // The threads that a PKCS #11 module was called on must have ended when the process does: what they
+        // leave to the module's own libraries is torn down then, by both sides at once. One of them may
+        // still wait for input that never comes.
+        Ended::ByItself(_) => runtime.shutdown_timeout(LAST_THREADS),
+        // What it was at goes no further.
+        Ended::BySignal(_) => runtime.shutdown_background(),
+    }
+    let (Ended::ByItself(outcome) | Ended::BySignal(outcome)) = ended;
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
 }
 
+/// How a run ended.
+enum Ended {
+    ByItself(Outcome<()>),
+    BySignal(Outcome<()>),
+}
+
 /// Runs the command where it may block, and ends it on a signal.
-async fn run(cli: Cli) -> Outcome<()> {
-    let mut interrupts = Interrupts::listen().map_err(|e| Failure::io("signals", &e))?;
+async fn run(cli: Cli) -> Ended {
+    let mut interrupts = match Interrupts::listen() {
+        Ok(interrupts) => interrupts,
+        Err(error) => return Ended::ByItself(Err(Failure::io("signals", &error))),
+    };
     let cleanup = Cleanup::default();
     let session =
         Session { runtime: Handle::current(), cleanup: cleanup.clone(), config: cli.config };
     let job = tokio::task::spawn_blocking(move || command::run(cli.command, &session));
     tokio::select! {
         biased;
-        done = job => done.unwrap_or_else(|_| Err(Failure::other("this is a fault in bulla"))),
+        done = job => {
+            let fault = |_| Err(Failure::other("this is a fault in bulla"));
+            Ended::ByItself(done.unwrap_or_else(fault))
+        }
         () = interrupts.next() => {
             cleanup.interrupt();
             say::leave_line();
-            Err(Failure::interrupted())
+            Ended::BySignal(Err(Failure::interrupted()))
         }
     }
 }

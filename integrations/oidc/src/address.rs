@@ -17,6 +17,10 @@ pub(crate) fn parse(text: &str) -> Result<Url> {
         ));
     }
     let url = Url::parse(text).map_err(|_| invalid("an address of keys is no URL"))?;
+    // What it escapes makes it longer.
+    if url.as_str().len() > MAX_LEN {
+        return Err(invalid("an address of keys is at most 2,048 bytes as it is sent"));
+    }
     if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
         return Err(invalid("an address of keys has no user, no password and no `@`"));
     }
@@ -80,6 +84,15 @@ fn invalid(message: &'static str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An address that was accepted is accepted as it is written down.
+    #[test]
+    fn what_escapes_make_too_long_is_refused() {
+        let quotes = |count: usize| format!("https://id.example/{}", "\"".repeat(count));
+        let longest = parse(&quotes((MAX_LEN - 19) / 3)).unwrap();
+        assert!(parse(longest.as_str()).is_ok());
+        assert!(parse(&quotes((MAX_LEN - 19) / 3 + 1)).is_err());
+    }
 
     #[test]
     fn https_or_this_host() {
