@@ -184,8 +184,9 @@ async fn a_quota_throttles_and_retries_get_through() {
         !kinds.is_empty() && kinds.iter().all(|kind| *kind == ErrorKind::Throttled),
         "{kinds:?}"
     );
-    // Two that go on and on get one call in two or three through: it is the deadline that ends a wait.
-    let provider = wrapped(vault, patient().max_attempts(100)).await;
+    // Waits that are long beside the quota's second: none of ten attempts is to be the last one.
+    let policy = patient().backoff(Duration::from_millis(500), Duration::from_secs(5));
+    let provider = wrapped(vault, policy).await;
     let load = Load::start(&provider, 2);
     load.more(20).await;
     assert_eq!(load.end().await, BTreeMap::new());
