@@ -62,6 +62,9 @@ fn streams(count: usize) -> Table {
             ("AES-256-GCM of AWS-LC, bare, 2 threads", &mut |i| {
                 apart.on_two_threads(i, &buffers)
             }),
+            ("AES-256-GCM of AWS-LC, bare, 2 threads on copies", &mut |i| {
+                in_place.on_two_threads(i, &buffers)
+            }),
             ("bulla", &mut |i| bulla.run(i, &buffers)),
             ("bulla, 2 threads", &mut |i| two.run(i, &buffers)),
             ("kms-aead 0.31", &mut |i| kms.run(i, &buffers)),
