@@ -15,31 +15,22 @@
     reason = "a benchmark stops where it can't go on, and prints"
 )]
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+#[path = "turns.rs"]
+mod turns;
+
+use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bulla::{
-    DataKey, DataKeys as _, EncryptionContext, PublicKey, Sign as _, SigningAlgorithm,
-    SigningInput, Wrapped,
-    provider::KeyUse,
-    resilience::{Policy, Resilient},
-};
+use bulla::{EncryptionContext, SigningAlgorithm, SigningInput, provider::KeyUse};
 use bulla_testworld::OpenBao;
 use bulla_vault::{Auth, Vault};
-use futures_util::future::join_all;
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-
-/// Calls of each system in all, shared by the callers, and how many rounds they are made in.
-const CALLS: usize = 12_800;
-const ROUNDS: usize = 40;
+use turns::{Bare, Call, MESSAGE, Ours};
 
 fn main() {
     // `cargo test --benches` only wants to know that it starts.
@@ -65,13 +56,13 @@ fn main() {
     });
 }
 
-struct Bare {
+struct Http {
     client: Client,
     url: String,
     token: String,
 }
 
-impl Bare {
+impl Http {
     fn new(url: &str, token: &str) -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider);
@@ -93,125 +84,36 @@ impl Bare {
     }
 }
 
-/// What both need.
 struct World {
-    bare: Bare,
-    ours: Resilient,
-    key: DataKey,
-    wrapped: Wrapped,
+    bare: Http,
+    ours: Arc<Ours>,
     aad: String,
-    public: PublicKey,
     digest: String,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Call {
-    Wrap,
-    Unwrap,
-    Sign,
 }
 
 async fn measure(url: &str, token: &str) {
     let vault = Vault::builder().address(url).auth(Auth::token(token));
     let vault = vault.sealing_key("seal").signing_key("sign").build().await.unwrap();
-    let ours = Resilient::new(Arc::new(vault), Policy::default());
-    let empty = EncryptionContext::new();
-    let (key, wrapped) = ours.generate_data_key(&empty).await.unwrap();
-    let public = ours.public_keys().await.unwrap().remove(0);
-    let input = SigningInput::new(SigningAlgorithm::Es256, b"message");
+    let ours = Ours::new(vault).await;
+    let input = SigningInput::new(SigningAlgorithm::Es256, MESSAGE);
     let digest = STANDARD.encode(input.digest().unwrap());
-    let aad = STANDARD.encode(KeyUse::DataKey.aad(&empty));
-    let bare = Bare::new(url, token);
-    let world = Arc::new(World { bare, ours, key, wrapped, aad, public, digest });
-    println!(
-        "{:8} {:>7}  {:>26}  {:>26}",
-        "call", "callers", "p50 us: bare, bulla, ratio", "p99 us: bare, bulla, ratio"
-    );
-    for call in [Call::Wrap, Call::Unwrap, Call::Sign] {
-        for callers in [1, 8, 64] {
-            compare(&world, call, callers).await;
-        }
-    }
+    let aad = STANDARD.encode(KeyUse::DataKey.aad(&EncryptionContext::new()));
+    let world = World { bare: Http::new(url, token), ours: Arc::clone(&ours), aad, digest };
+    turns::compare(&ours, world).await;
 }
 
-async fn compare(world: &Arc<World>, call: Call, callers: usize) {
-    let each = CALLS / ROUNDS / callers;
-    let (mut theirs, mut own) = (Vec::new(), Vec::new());
-    for round in 0..=ROUNDS {
-        let (mut first, mut second) = (false, true);
-        if round % 2 == 1 {
-            std::mem::swap(&mut first, &mut second);
-        }
-        for is_ours in [first, second] {
-            let took = round_of(world, call, callers, each, is_ours).await;
-            // The first round opens connections.
-            if round > 0 {
-                if is_ours { own.extend(took) } else { theirs.extend(took) }
-            }
-        }
-    }
-    theirs.sort_unstable();
-    own.sort_unstable();
-    let figures = |share: f64| {
-        let at = |all: &[Duration]| all[(all.len() as f64 * share) as usize].as_secs_f64() * 1e6;
-        let (bare, bulla) = (at(&theirs), at(&own));
-        format!("{bare:8.0} {bulla:8.0} {:8.3}", bulla / bare)
-    };
-    let name = format!("{call:?}").to_lowercase();
-    println!("{name:8} {callers:7}  {:>26}  {:>26}", figures(0.5), figures(0.99));
-}
-
-async fn round_of(
-    world: &Arc<World>,
-    call: Call,
-    callers: usize,
-    each: usize,
-    is_ours: bool,
-) -> Vec<Duration> {
-    let caller = |_| {
-        let world = Arc::clone(world);
-        tokio::spawn(async move {
-            let mut took = Vec::with_capacity(each);
-            for _ in 0..each {
-                let start = Instant::now();
-                if is_ours {
-                    world.ours(call).await
-                } else {
-                    world.theirs(call).await
-                }
-                took.push(start.elapsed());
-            }
-            took
-        })
-    };
-    let all = join_all((0..callers).map(caller)).await;
-    all.into_iter().flat_map(Result::unwrap).collect()
-}
-
-impl World {
-    async fn ours(&self, call: Call) {
-        let empty = EncryptionContext::new();
-        match call {
-            Call::Wrap => drop(self.ours.wrap_data_key(&self.key, &empty).await.unwrap()),
-            Call::Unwrap => drop(self.ours.unwrap_data_key(&self.wrapped, &empty).await.unwrap()),
-            Call::Sign => {
-                let input = SigningInput::new(SigningAlgorithm::Es256, b"message");
-                drop(self.ours.sign(&self.public, &input).await.unwrap());
-            }
-        }
-    }
-
-    async fn theirs(&self, call: Call) {
+impl Bare for World {
+    async fn call(&self, call: Call) {
         match call {
             Call::Wrap => {
-                let plaintext = STANDARD.encode(self.key.expose());
+                let plaintext = STANDARD.encode(self.ours.key.expose());
                 let body =
                     json!({"plaintext": plaintext, "associated_data": self.aad, "type": "none"});
                 let answer = self.bare.post("encrypt/seal", body).await;
                 assert!(answer["data"]["ciphertext"].is_string());
             }
             Call::Unwrap => {
-                let text = std::str::from_utf8(&self.wrapped.blob).unwrap();
+                let text = std::str::from_utf8(&self.ours.wrapped.blob).unwrap();
                 let body = json!({"ciphertext": text, "associated_data": self.aad});
                 let answer = self.bare.post("decrypt/seal", body).await;
                 let key = STANDARD.decode(answer["data"]["plaintext"].as_str().unwrap()).unwrap();

@@ -10,7 +10,14 @@
 //! * the **item context** is not stored and never sent to a KMS: it is bound in the derivation
 //!   only. It ties each message to its own place (`row = 7`), while one data key serves many.
 
+mod transform;
+
 use std::{collections::BTreeMap, fmt};
+
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+pub use transform::Transform;
+#[cfg(not(any(feature = "aws-lc-rs", feature = "rustcrypto")))]
+use transform::Transform;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -214,6 +221,8 @@ pub struct Context {
     key: EncryptionContext,
     item: EncryptionContext,
     all: EncryptionContext,
+    /// Named by whoever seals or opens: that the pair is in `key` is not enough.
+    transform: Option<Transform>,
 }
 
 impl Context {
@@ -224,6 +233,7 @@ impl Context {
             key: EncryptionContext::new(),
             item: EncryptionContext::new(),
             all: EncryptionContext::new(),
+            transform: None,
         }
     }
 
@@ -255,7 +265,7 @@ impl Context {
     /// [`ErrorKind::InvalidInput`] if a key is in both, or the union is over the limits.
     pub fn from_parts(key: EncryptionContext, item: EncryptionContext) -> Result<Self> {
         let all = key.union(&item)?;
-        Ok(Self { key, item, all })
+        Ok(Self { key, item, all, transform: None })
     }
 
     /// The key context.
@@ -280,21 +290,14 @@ impl Context {
     pub(crate) fn split_as(&self, stored: &EncryptionContext) -> Self {
         let rest = self.all.pairs.iter().filter(|(key, _)| !stored.pairs.contains_key(*key));
         let item = rest.map(|(k, v)| (k.clone(), v.clone())).collect();
-        Self { key: stored.clone(), item: EncryptionContext { pairs: item }, all: self.all.clone() }
+        let item = EncryptionContext { pairs: item };
+        Self { key: stored.clone(), item, all: self.all.clone(), transform: self.transform }
     }
 
-    /// Refuses pairs that only the library may set. They can get here out of a parsed header.
-    pub(crate) fn refuse_reserved(&self) -> Result<()> {
-        match self.all.reserved_key() {
-            None => Ok(()),
-            Some(key) => {
-                Err(Error::invalid(format!("context key {key:?} is kept for the library")))
-            }
-        }
-    }
-
-    /// Refuses a stored context that these pairs do not cover.
+    /// Refuses a stored context that these pairs do not cover, or that says something else of the
+    /// plaintext.
     pub(crate) fn covers(&self, stored: &EncryptionContext) -> Result<()> {
+        self.agrees(stored)?;
         if stored.is_within(&self.all) {
             return Ok(());
         }
@@ -307,7 +310,7 @@ impl Context {
 
 impl From<EncryptionContext> for Context {
     fn from(key: EncryptionContext) -> Self {
-        Self { all: key.clone(), item: EncryptionContext::new(), key }
+        Self { all: key.clone(), item: EncryptionContext::new(), key, transform: None }
     }
 }
 

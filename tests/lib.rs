@@ -7,7 +7,7 @@ use bulla::{Context, EncryptionContext, Result};
 pub struct Frozen {
     /// The file.
     pub file: String,
-    /// `sealed`, `text` or `direct`.
+    /// `sealed`, `text` or `direct`; `zstd` is sealed too, and compressed before.
     pub form: String,
     /// How many bytes of [`pattern`] it holds.
     pub len: usize,

@@ -23,7 +23,9 @@ use bulla::{
     provider::{Capabilities, ContextBinding},
 };
 use bulla_aws_kms::AwsKms;
+use bulla_azure_keyvault::AzureKeyVault;
 use bulla_config::Config;
+use bulla_gcp_kms::GcpKms;
 use bulla_local::{KeyType, Local, LocalScheme, Protection, Store};
 use bulla_pkcs11::Pkcs11;
 use bulla_vault::Vault;
@@ -107,24 +109,32 @@ fn the_table_of_providers_is_the_codes() {
     let capabilities = AwsKms::capabilities_of_all_keys();
     let signs = capabilities.signing.iter().map(|a| SigningAlgorithm::as_str(*a)).collect();
     let aws = row("AWS KMS", "bulla-aws-kms", &capabilities, signs);
+    let capabilities = GcpKms::capabilities_of_all_keys();
+    let signs = capabilities.signing.iter().map(|a| SigningAlgorithm::as_str(*a)).collect();
+    let gcp = row("Google Cloud KMS", "bulla-gcp-kms", &capabilities, signs);
     let capabilities = Pkcs11::capabilities_of_all_keys();
     let signs = capabilities.signing.iter().map(|a| SigningAlgorithm::as_str(*a)).collect();
     let pkcs11 = row("PKCS#11", "bulla-pkcs11", &capabilities, signs);
     let capabilities = Vault::capabilities_of_all_keys();
     let signs = capabilities.signing.iter().map(|a| SigningAlgorithm::as_str(*a)).collect();
     let vault = row("Vault / OpenBao", "bulla-vault", &capabilities, signs);
+    let capabilities = AzureKeyVault::capabilities_of_all_keys();
+    let signs = capabilities.signing.iter().map(|a| SigningAlgorithm::as_str(*a)).collect();
+    let azure = row("Azure Key Vault", "bulla-azure-keyvault", &capabilities, signs);
     let readme = include_str!("../README.md");
-    for row in [local, aws, pkcs11, vault] {
+    for row in [local, aws, azure, gcp, pkcs11, vault] {
         assert!(readme.contains(&row), "the README's row should be\n{row}");
     }
 }
 
 fn row(name: &str, package: &str, can: &Capabilities, signs: BTreeSet<&str>) -> String {
+    let direct = match can.direct {
+        ContextBinding::Refused => "no".to_owned(),
+        bound => format!("{}, up to {} bytes", binding(bound), can.max_direct_len),
+    };
     format!(
-        "| {name} | `{package}` | {} | {}, up to {} bytes | {} |",
+        "| {name} | `{package}` | {} | {direct} | {} |",
         binding(can.data_keys),
-        binding(can.direct),
-        can.max_direct_len,
         signs.into_iter().collect::<Vec<_>>().join(", "),
     )
 }

@@ -11,6 +11,17 @@ pub(crate) struct Pair {
     value: String,
 }
 
+#[cfg(feature = "store")]
+impl Pair {
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(crate) fn value(&self) -> &str {
+        &self.value
+    }
+}
+
 impl std::str::FromStr for Pair {
     type Err = &'static str;
 

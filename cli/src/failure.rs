@@ -58,6 +58,12 @@ impl Failure {
         Self { code, kind: None, message: None, hints: Vec::new() }
     }
 
+    /// The exit code of an error of this kind, which is told otherwise.
+    #[cfg(feature = "store")]
+    pub(crate) fn of_kind(kind: ErrorKind) -> Self {
+        Self::told(exit_code(kind))
+    }
+
     fn new(code: u8, message: impl Into<String>) -> Self {
         Self { code, kind: None, message: Some(message.into()), hints: Vec::new() }
     }

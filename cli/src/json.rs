@@ -15,8 +15,18 @@ pub(crate) fn print(value: &impl Serialize) -> Outcome<()> {
     stdio::print(&text)
 }
 
+/// `value` on one line, without a newline: a part of what is too long to be held.
+#[cfg(feature = "store")]
+pub(crate) fn line(value: &impl Serialize) -> Outcome<String> {
+    let text = serde_json::to_string(value);
+    text.map(|text| escape(&text)).map_err(|e| Failure::other(format!("writing JSON: {e}")))
+}
+
 fn to_ascii(value: &impl Serialize) -> serde_json::Result<String> {
-    let text = serde_json::to_string_pretty(value)?;
+    Ok(escape(&serde_json::to_string_pretty(value)?) + "\n")
+}
+
+fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 1);
     let mut units = [0; 2];
     // Such characters stand in strings only, where each has an escape.
@@ -29,8 +39,7 @@ fn to_ascii(value: &impl Serialize) -> serde_json::Result<String> {
             let _ = write!(out, "\\u{unit:04x}");
         }
     }
-    out.push('\n');
-    Ok(out)
+    out
 }
 
 #[cfg(test)]

@@ -18,8 +18,10 @@ mod input;
 mod interrupt;
 mod json;
 mod opening;
+mod orderly;
 mod output;
 mod passphrases;
+mod plaintext;
 mod printable;
 mod progress;
 mod providers;
@@ -90,14 +92,19 @@ enum Ended {
 
 /// Runs the command where it may block, and ends it on a signal.
 async fn run(cli: Cli) -> Ended {
-    let mut interrupts = match Interrupts::listen() {
+    let interrupts = match Interrupts::listen() {
         Ok(interrupts) => interrupts,
         Err(error) => return Ended::ByItself(Err(Failure::io("signals", &error))),
     };
     let cleanup = Cleanup::default();
     let session =
         Session { runtime: Handle::current(), cleanup: cleanup.clone(), config: cli.config };
-    let job = tokio::task::spawn_blocking(move || command::run(cli.command, &session));
+    let (command, session, mut interrupts) =
+        match orderly::run(cli.command, session, interrupts).await {
+            Ok(ended) => return ended,
+            Err(other) => *other,
+        };
+    let job = tokio::task::spawn_blocking(move || command::run(command, &session));
     tokio::select! {
         biased;
         done = job => {

@@ -44,20 +44,37 @@ impl Prepared {
         source: &Source,
         session: &Session,
     ) -> Outcome<Opening> {
+        let head = head(&mut sealed.reader, &sealed.name)?;
+        refuse_transformed(head.header()).map_err(|failure| failure.at(&sealed.name))?;
+        self.begin(head, sealed, source, session)
+    }
+
+    /// The same for those who hand out nothing of what opens: it may be compressed.
+    pub(crate) fn open_to_verify(
+        self,
+        sealed: &mut Sealed,
+        source: &Source,
+        session: &Session,
+    ) -> Outcome<Opening> {
+        let head = head(&mut sealed.reader, &sealed.name)?;
+        self.begin(head, sealed, source, session)
+    }
+
+    fn begin(
+        self,
+        head: Preamble,
+        sealed: &Sealed,
+        source: &Source,
+        session: &Session,
+    ) -> Outcome<Opening> {
         let name = &sealed.name;
-        let head = head(&mut sealed.reader, name)?;
         let elsewhere = is_elsewhere(head.header());
+        let context = self.context_of(head.header());
         let Openers { opener, unopened } =
             self.keys.opener(head.header(), &self.passphrases, &session.runtime)?;
-        let opened = if self.take_stored {
-            context::beyond(head.header().stored_context(), &self.context).and_then(|unstored| {
-                let opening = opener.begin_with_stored_context(head, &unstored);
-                session.runtime.block_on(opening).map_err(Failure::from)
-            })
-        } else {
-            let context = Context::from(self.context);
+        let opened = context.and_then(|context| {
             session.runtime.block_on(opener.begin(head, &context)).map_err(Failure::from)
-        };
+        });
         let opened = opened.map_err(|failure| {
             explain(failure.at(name), source, self.passphrases.used(), elsewhere, unopened)
         })?;
@@ -66,6 +83,20 @@ impl Prepared {
         }
         Ok(opened)
     }
+
+    /// The pairs that were given and, if they are to be taken from there, those of the header.
+    fn context_of(&self, header: &Header) -> Outcome<Context> {
+        let context = if self.take_stored {
+            let stored = header.stored_context();
+            Context::from_parts(stored.clone(), context::beyond(stored, &self.context)?)?
+        } else {
+            Context::from(self.context.clone())
+        };
+        Ok(match header.transform()? {
+            None => context,
+            Some(transform) => context.with_transform(transform)?,
+        })
+    }
 }
 
 /// Reads the head of a message.
@@ -73,6 +104,17 @@ pub(crate) fn head(reader: &mut impl Read, name: &str) -> Outcome<Preamble> {
     read_preamble(reader)
         .map_err(|e| if e.kind() == ErrorKind::Io { read_error(e) } else { e.into() })
         .map_err(|failure| failure.at(name))
+}
+
+/// What opens of such a message is not its plaintext, which this command has no way back to.
+fn refuse_transformed(header: &Header) -> Outcome<()> {
+    let Some(transform) = header.transform()? else { return Ok(()) };
+    let text = format!(
+        "the plaintext was compressed ({transform}) before it was sealed, and this command does not \
+         decompress"
+    );
+    let failure = Failure::from(bulla::Error::new(ErrorKind::Unsupported, text));
+    Err(failure.hint("programs open it with the crate bulla-pipeline"))
 }
 
 /// The library wraps what a reader said; its user needs only that.

@@ -109,6 +109,11 @@ impl Plan {
         matches!(&self.way, Way::Through { file, .. } if file.is_terminal())
     }
 
+    #[cfg(feature = "store")]
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.way, Way::New(_) | Way::Instead(_))
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

@@ -64,6 +64,20 @@ impl Passphrases {
         Ok(given.into_iter().fold(builder, LocalBuilder::passphrase))
     }
 
+    /// Adds what opening with these keys takes, if no message says which: they may be locked in any of their versions.
+    pub(crate) fn unlock_all(
+        &self,
+        builder: LocalBuilder,
+        keys: &[KeyRecord],
+    ) -> Outcome<LocalBuilder> {
+        let mut given = self.given.clone();
+        for key in keys {
+            let locked = key.versions.iter().any(|version| version.protected);
+            given.extend(self.for_key(key, locked)?.into_iter().skip(self.given.len()));
+        }
+        Ok(given.into_iter().fold(builder, LocalBuilder::passphrase))
+    }
+
     /// What is needed to read this key's material.
     pub(crate) fn for_key(&self, key: &KeyRecord, locked: bool) -> Outcome<Vec<Passphrase>> {
         if !locked {

@@ -13,6 +13,9 @@ use crate::{
     source::{Source, printable},
 };
 
+/// The schemes that have RSA keys to seal to.
+const PUBLIC_KEY_SCHEMES: [&str; 2] = ["azurekeyvault", "pkcs11"];
+
 /// By name. `None` is what is wrong and has been told: its name leads somewhere all the same.
 type Checked<T> = BTreeMap<String, Option<T>>;
 
@@ -93,7 +96,19 @@ fn key(
             None
         }),
     };
-    Some(Key { name: name.get_ref().clone(), uri: uri.ok()?, policy: policy? })
+    let uri = uri.ok();
+    let accept = key.accept_public_key_wraps.as_ref();
+    if let (Some(accept), Some(uri)) = (accept, &uri)
+        && !PUBLIC_KEY_SCHEMES.contains(&uri.scheme())
+    {
+        let message = format!(
+            "`accept-public-key-wraps` is for keys that are sealed to by their public half: {}",
+            PUBLIC_KEY_SCHEMES.join(", ")
+        );
+        source.wrong(accept.span(), message);
+    }
+    let accept_public_key_wraps = accept.is_some_and(|accept| *accept.get_ref());
+    Some(Key { name: name.get_ref().clone(), uri: uri?, policy: policy?, accept_public_key_wraps })
 }
 
 fn group(

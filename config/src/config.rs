@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bulla::{KeyUri, envelope::WritePolicy, resilience::Policy};
+use bulla::{KeyUri, Registry, Result, SharedProvider, envelope::WritePolicy, resilience::Policy};
 
 /// A configuration in which every name that is used is also defined.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct Key {
     pub uri: KeyUri,
     /// Timeouts, retries and breaker of its provider.
     pub policy: Policy,
+    /// Whether its owner accepts wraps that anybody with the public key can have made.
+    pub accept_public_key_wraps: bool,
 }
 
 /// Several keys that are sealed to together, each of which opens alone.
@@ -90,7 +92,21 @@ impl Key {
     /// A key under the default policy.
     #[must_use]
     pub fn new(name: impl Into<String>, uri: KeyUri) -> Self {
-        Self { name: name.into(), uri, policy: Policy::default() }
+        let policy = Policy::default();
+        Self { name: name.into(), uri, policy, accept_public_key_wraps: false }
+    }
+
+    /// Connects to it behind its policy, and adds its provider to the registry under its name.
+    ///
+    /// # Errors
+    /// As for [`Registry::connect`]; [`Unsupported`](bulla::ErrorKind::Unsupported) if public-key wraps are
+    /// accepted of a key that has none.
+    pub async fn connect(&self, registry: &Registry) -> Result<SharedProvider> {
+        let Self { name, uri, policy, accept_public_key_wraps } = self;
+        match accept_public_key_wraps {
+            true => registry.connect_accepting_public_key_wraps(name, uri, policy.clone()).await,
+            false => registry.connect_with(name, uri, policy.clone()).await,
+        }
     }
 }
 

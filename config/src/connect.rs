@@ -79,7 +79,7 @@ impl Config {
 /// One result for each, in their order; errors name the key.
 pub async fn connect_each(registry: &Registry, keys: &[Key]) -> Vec<Result<SharedProvider>> {
     let connect = |key: Key| async move {
-        let connected = registry.connect_with(&key.name, &key.uri, key.policy).await;
+        let connected = key.connect(registry).await;
         connected.map_err(|error| match error.provider() {
             Some(_) => error,
             None => error.with_provider(key.name),

@@ -69,10 +69,11 @@ fn entry<T: DeserializeOwned>(source: &mut Source<'_>, value: Spanned<DeValue<'_
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct Key {
     pub(crate) uri: Spanned<String>,
     pub(crate) policy: Option<Spanned<String>>,
+    pub(crate) accept_public_key_wraps: Option<Spanned<bool>>,
 }
 
 #[derive(Deserialize)]

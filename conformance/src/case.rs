@@ -6,7 +6,7 @@ use bulla::{Context, CryptoProvider, Error, ErrorKind, Result};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use crate::{
-    cases,
+    Hooked, cases,
     remember::Remember,
     subject::{Core, Subject},
 };
@@ -48,7 +48,7 @@ pub struct Env {
     pub(crate) quiet: Arc<dyn Subject>,
     /// A provider of the same scheme with another key.
     pub(crate) other: Arc<dyn Subject>,
-    pub(crate) counted: Option<Arc<Remember>>,
+    pub(crate) counted: Option<Arc<Hooked<Remember>>>,
     pub(crate) allocated: Option<fn() -> usize>,
     pub(crate) large_stream: u64,
     skipped: Vec<(&'static str, &'static str)>,
@@ -61,8 +61,8 @@ impl Env {
     /// Runs against a provider, and another one of the same scheme with another key.
     #[must_use]
     pub fn new(provider: Arc<dyn CryptoProvider>, other: Arc<dyn CryptoProvider>) -> Self {
-        let counted = Arc::new(Remember::new(Arc::clone(&provider)));
-        let remembering: Arc<dyn CryptoProvider> = Arc::<Remember>::clone(&counted);
+        let counted = Remember::in_front_of(Arc::clone(&provider));
+        let remembering: Arc<dyn CryptoProvider> = Arc::<Hooked<Remember>>::clone(&counted);
         Self {
             subject: Arc::new(Core(provider)),
             quiet: Arc::new(Core(remembering)),

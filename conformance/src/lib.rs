@@ -34,10 +34,12 @@ mod case;
 mod cases;
 mod damage;
 pub mod faulty;
+mod hooked;
 mod memory;
 mod remember;
 mod subject;
 
 pub use case::{CASES, Case, Env, Report, Verdict, run, unjudged};
+pub use hooked::{Hook, Hooked};
 pub use memory::Memory;
 pub use subject::{Core, Sink, Source, Subject};

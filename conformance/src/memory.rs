@@ -1,7 +1,7 @@
 //! A provider whose key is in memory: the reference, and the base of the faulty ones.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     time::Duration,
 };
 
@@ -24,6 +24,8 @@ pub struct Memory {
     pub(crate) kek: SoftwareKek,
     pub(crate) capabilities: Capabilities,
     closed: AtomicBool,
+    wraps: AtomicUsize,
+    unwraps: AtomicUsize,
 }
 
 const MAX_DIRECT_LEN: usize = 4096;
@@ -58,7 +60,16 @@ impl Memory {
             kek: SoftwareKek::from_bytes(key),
             capabilities,
             closed: AtomicBool::new(false),
+            wraps: AtomicUsize::new(0),
+            unwraps: AtomicUsize::new(0),
         }
+    }
+
+    /// How often a data key was made or wrapped, and how often one was unwrapped, whatever came of it: what a KMS
+    /// would count as calls.
+    #[must_use]
+    pub fn calls(&self) -> (usize, usize) {
+        (self.wraps.load(SeqCst), self.unwraps.load(SeqCst))
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
@@ -120,6 +131,7 @@ impl DataKeys for Memory {
     }
 
     async fn wrap_data_key(&self, key: &DataKey, context: &EncryptionContext) -> Result<Wrapped> {
+        self.wraps.fetch_add(1, SeqCst);
         self.check_open()?;
         Ok(self.wrapped(self.kek.wrap_data_key(key, context)?))
     }
@@ -129,6 +141,7 @@ impl DataKeys for Memory {
         wrapped: &Wrapped,
         context: &EncryptionContext,
     ) -> Result<DataKey> {
+        self.unwraps.fetch_add(1, SeqCst);
         self.check_key(wrapped)?;
         self.kek.unwrap_data_key(&wrapped.blob, context)
     }

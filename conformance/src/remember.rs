@@ -10,15 +10,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bulla::{
-    CryptoProvider, DataKey, DataKeys, Encrypt, EncryptionContext, KeyName, Plaintext, PublicKey,
-    Result, Sign, Signature, SigningInput, Wrapped,
-    provider::{Availability, Capabilities, Health, KeyInfo, UnwrapPolicy},
-};
+use bulla::{CryptoProvider, DataKey, EncryptionContext, Operation, Result, Wrapped};
 
-#[derive(Debug)]
+use crate::{Hook, Hooked};
+
+#[derive(Debug, Default)]
 pub(crate) struct Remember {
-    inner: Arc<dyn CryptoProvider>,
     /// Only answers that came back well: a changed request is a new one and goes to the server.
     unwrapped: Mutex<HashMap<(Wrapped, EncryptionContext), DataKey>>,
     pub(crate) generate_calls: AtomicUsize,
@@ -27,55 +24,30 @@ pub(crate) struct Remember {
 }
 
 impl Remember {
-    pub(crate) fn new(inner: Arc<dyn CryptoProvider>) -> Self {
-        Self {
-            inner,
-            unwrapped: Mutex::default(),
-            generate_calls: AtomicUsize::new(0),
-            wrap_calls: AtomicUsize::new(0),
-            unwrap_calls: AtomicUsize::new(0),
-        }
+    pub(crate) fn in_front_of(provider: Arc<dyn CryptoProvider>) -> Arc<Hooked<Self>> {
+        Arc::new(Hooked::new(provider, Self::default()))
     }
 }
 
 #[async_trait]
-impl Encrypt for Remember {
-    async fn encrypt(&self, plaintext: &[u8], context: &EncryptionContext) -> Result<Wrapped> {
-        self.inner.encrypt(plaintext, context).await
-    }
-
-    async fn decrypt(&self, sealed: &Wrapped, context: &EncryptionContext) -> Result<Plaintext> {
-        self.inner.decrypt(sealed, context).await
-    }
-
-    async fn reencrypt(
-        &self,
-        sealed: &Wrapped,
-        from: &EncryptionContext,
-        to: &EncryptionContext,
-    ) -> Result<Wrapped> {
-        self.inner.reencrypt(sealed, from, to).await
-    }
-}
-
-#[async_trait]
-impl DataKeys for Remember {
-    async fn generate_data_key(&self, context: &EncryptionContext) -> Result<(DataKey, Wrapped)> {
-        self.generate_calls.fetch_add(1, SeqCst);
-        self.inner.generate_data_key(context).await
-    }
-
-    async fn wrap_data_key(&self, key: &DataKey, context: &EncryptionContext) -> Result<Wrapped> {
-        self.wrap_calls.fetch_add(1, SeqCst);
-        self.inner.wrap_data_key(key, context).await
+impl Hook for Remember {
+    async fn before(&self, operation: Operation, _: Option<&EncryptionContext>) -> Result<()> {
+        let calls = match operation {
+            Operation::GenerateDataKey => &self.generate_calls,
+            Operation::WrapDataKey => &self.wrap_calls,
+            Operation::UnwrapDataKey => &self.unwrap_calls,
+            _ => return Ok(()),
+        };
+        calls.fetch_add(1, SeqCst);
+        Ok(())
     }
 
     async fn unwrap_data_key(
         &self,
+        provider: &dyn CryptoProvider,
         wrapped: &Wrapped,
         context: &EncryptionContext,
     ) -> Result<DataKey> {
-        self.unwrap_calls.fetch_add(1, SeqCst);
         let request = (wrapped.clone(), context.clone());
         let known = self
             .unwrapped
@@ -86,63 +58,9 @@ impl DataKeys for Remember {
         if let Some(key) = known {
             return Ok(key);
         }
-        let key = self.inner.unwrap_data_key(wrapped, context).await?;
+        let key = provider.unwrap_data_key(wrapped, context).await?;
         let mut unwrapped = self.unwrapped.lock().unwrap_or_else(PoisonError::into_inner);
         unwrapped.insert(request, key.share());
         Ok(key)
-    }
-}
-
-#[async_trait]
-impl Sign for Remember {
-    async fn public_keys(&self) -> Result<Vec<PublicKey>> {
-        self.inner.public_keys().await
-    }
-
-    async fn sign(&self, key: &PublicKey, input: &SigningInput<'_>) -> Result<Signature> {
-        self.inner.sign(key, input).await
-    }
-}
-
-#[async_trait]
-impl CryptoProvider for Remember {
-    fn label(&self) -> &str {
-        self.inner.label()
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn sealing_key(&self) -> Option<&KeyName> {
-        self.inner.sealing_key()
-    }
-
-    fn opens(&self, key: &KeyName) -> Option<UnwrapPolicy> {
-        self.inner.opens(key)
-    }
-
-    fn is_sealing_key(&self, key: &KeyName) -> bool {
-        self.inner.is_sealing_key(key)
-    }
-
-    fn is_current(&self, wrapped: &Wrapped) -> bool {
-        self.inner.is_current(wrapped)
-    }
-
-    fn availability(&self) -> Availability {
-        self.inner.availability()
-    }
-
-    async fn describe_keys(&self) -> Vec<(KeyName, Result<KeyInfo>)> {
-        self.inner.describe_keys().await
-    }
-
-    async fn health(&self) -> Result<Health> {
-        self.inner.health().await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.inner.close().await
     }
 }

@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use bulla::{format::{Preamble, Suite}, stream::EncryptWriter, Context, CryptoProviderExt as _, Sealer};
-use bulla_fuzz::{context, seal, token, vault, wait};
+use bulla_fuzz::{context, pipeline, seal, token, vault, wait};
 use bulla_local::{ExportFormat, KeyType, Protection, Store};
 
 fn main() {
@@ -33,6 +33,16 @@ fn main() {
         put("key_file", &name, &file);
     }
     put("context", "pairs", &[3; 40]);
+    let packed = pipeline::compress(&vec![7; 300]).expect("compresses");
+    let (head, _) = Preamble::split(&packed).expect("a head");
+    put("header", "compressed", head.header().as_bytes());
+    put("open", "compressed", &packed);
+    for (name, frame) in frames(&packed) {
+        put("compressed", name, &frame);
+    }
+    for (name, value) in VALUES {
+        put("value", name, value);
+    }
     let claims =
         serde_json::json!({ "iss": "us", "exp": 4_102_444_800_u32, "x": [1, { "y": null }] });
     put("jws", "signed", token::sign(&claims).as_bytes());
@@ -42,6 +52,14 @@ fn main() {
     }
     for (name, text) in METADATA {
         put("discovery", name, text.as_bytes());
+    }
+    let (x509, jwt) = BUNDLE_KEYS;
+    for (name, keys) in [("both", [x509, jwt].join(",")), ("jwt", jwt.to_owned()), ("empty", String::new())] {
+        let document = format!(r#"{{"keys":[{keys}],"spiffe_sequence":1,"spiffe_refresh_hint":60}}"#);
+        put("bundle", name, document.as_bytes());
+    }
+    for (name, claims) in SVID_CLAIMS {
+        put("jwt_svid", name, claims.as_bytes());
     }
 }
 
@@ -64,6 +82,38 @@ fn messages() -> Vec<(String, Vec<u8>)> {
     }
     messages
 }
+
+/// Frames that are whole, and some that are not to be taken.
+fn frames(packed: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let whole = pipeline::frame(packed);
+    let magic = 0xFD2F_B528_u32.to_le_bytes();
+    // 64 blocks of 128 KiB of zeros each, in four bytes each.
+    let mut bomb = [&magic[..], &[0x00, 0x38]].concat();
+    bomb.extend([0x02, 0x00, 0x10, 0x00].repeat(63));
+    bomb.extend([0x03, 0x00, 0x10, 0x00]);
+    vec![
+        ("twice", [&whole[..], &whole].concat()),
+        ("cut", whole[..whole.len() - 1].to_vec()),
+        ("wide", [&magic[..], &[0x00, 0xff, 0x01, 0x00, 0x00]].concat()),
+        ("dictionary", [&magic[..], &[0x01, 0x38, 0x09, 0x01, 0x00, 0x00]].concat()),
+        ("skippable", vec![0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 1, 2]),
+        ("bomb", bomb),
+        ("whole", whole),
+    ]
+}
+
+/// RFC 8949, appendix A, and what must end early.
+const VALUES: &[(&str, &[u8])] = &[
+    ("card", b"\xa3\x66number\x644711\x64year\x19\x07\xea\x64tags\xa1\x61a\x82\x01\x20"),
+    ("nested", b"\xa2\x61a\x01\x61b\x82\x02\x03"),
+    ("bignum", b"\xc2\x49\x01\x00\x00\x00\x00\x00\x00\x00\x00"),
+    ("indefinite", b"\xbf\x61a\x01\x61b\x9f\x02\x03\xff\xff"),
+    ("chunks", b"\x5f\x42\x01\x02\x43\x03\x04\x05\xff"),
+    ("half", b"\xf9\x7e\x00"),
+    ("claims", b"\x9b\x7f\xff\xff\xff\xff\xff\xff\xff"),
+    ("deep", &[0x81; 300]),
+    ("date", b"\xc0\x742013-03-21T20:04:00Z"),
+];
 
 fn key_files() -> Vec<(String, Vec<u8>)> {
     let dir = tempfile::tempdir().expect("a directory");
@@ -141,6 +191,20 @@ const JWKS: &[(&str, &str)] = &[
     (
         "rsa",
         r#"{"kty":"RSA","n":"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ","e":"AQAB","alg":"RS256","key_ops":["verify"]}"#,
+    ),
+];
+
+/// Of go-spiffe's test data (commit e9973f6, Apache-2.0).
+const BUNDLE_KEYS: (&str, &str) = (
+    r#"{"use":"x509-svid","kty":"EC","crv":"P-384","x":"WjB-nSGSxIYiznb84xu5WGDZj80nL7W1c3zf48Why0ma7Y7mCBKzfQkrgDguI4j0","y":"Z-0_tDH_r8gtOtLLrIpuMwWHoe4vbVBFte1vj6Xt6WeE8lXwcCvLs_mcmvPqVK9j","x5c":["MIIBzDCCAVOgAwIBAgIJAJM4DhRH0vmuMAoGCCqGSM49BAMEMB4xCzAJBgNVBAYTAlVTMQ8wDQYDVQQKDAZTUElGRkUwHhcNMTgwNTEzMTkzMzQ3WhcNMjMwNTEyMTkzMzQ3WjAeMQswCQYDVQQGEwJVUzEPMA0GA1UECgwGU1BJRkZFMHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEWjB+nSGSxIYiznb84xu5WGDZj80nL7W1c3zf48Why0ma7Y7mCBKzfQkrgDguI4j0Z+0/tDH/r8gtOtLLrIpuMwWHoe4vbVBFte1vj6Xt6WeE8lXwcCvLs/mcmvPqVK9jo10wWzAdBgNVHQ4EFgQUh6XzV6LwNazA+GTEVOdu07o5yOgwDwYDVR0TAQH/BAUwAwEB/zAOBgNVHQ8BAf8EBAMCAQYwGQYDVR0RBBIwEIYOc3BpZmZlOi8vbG9jYWwwCgYIKoZIzj0EAwQDZwAwZAIwE4Me13qMC9i6Fkx0h26y09QZIbuRqA9puLg9AeeAAyo5tBzRl1YL0KNEp02VKSYJAjBdeJvqjJ9wW55OGj1JQwDFD7kWeEB6oMlwPbI/5hEY3azJi16I0uN1JSYTSWGSqWc="]}"#,
+    r#"{"use":"jwt-svid","kty":"EC","kid":"C6vs25welZOx6WksNYfbMfiw9l96pMnD","crv":"P-256","x":"ngLYQnlfF6GsojUwqtcEE3WgTNG2RUlsGhK73RNEl5k","y":"tKbiDSUSsQ3F1P7wteeHNXIcU-cx6CgSbroeQrQHTLM"}"#,
+);
+
+const SVID_CLAIMS: &[(&str, &str)] = &[
+    ("claims", r#"{"sub":"spiffe://example.org/a","aud":["a"],"exp":4102444800,"iat":1}"#),
+    (
+        "others",
+        r#"{"sub":"spiffe://example.org/a/b","aud":"a","exp":4102444800.5,"jti":"x","y":{"z":[null,1]}}"#,
     ),
 ];
 

@@ -29,6 +29,30 @@ pub enum SigningAlgorithm {
 }
 
 impl SigningAlgorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 10] = [
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Es256,
+        Self::Es384,
+        Self::Es512,
+        Self::Ed25519,
+    ];
+
+    /// The algorithm of that name, as in the `alg` of a JWT header. Ed25519 has two: `EdDSA` is what
+    /// RFC 8037 called it before RFC 9864 named the curve.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "EdDSA" => Some(Self::Ed25519),
+            _ => Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name),
+        }
+    }
+
     /// The `alg` of a JWT header. Ed25519 has the name that RFC 9864 gave it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

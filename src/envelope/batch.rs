@@ -108,7 +108,6 @@ where
         calls: &mut HashMap<Vec<u8>, Result<Arc<Schedule>>>,
     ) -> Result<Plaintext> {
         let (preamble, chunks) = Preamble::split(sealed)?;
-        preamble.header().refuse_unknown_transforms()?;
         context.covers(preamble.header().stored_context())?;
         // Equal recipients and equal stored context are an equal call: its answer is reused, and so
         // is its refusal.

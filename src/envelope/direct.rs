@@ -14,7 +14,7 @@ pub(crate) async fn encrypt<C: CryptoProvider + ?Sized>(
     plaintext: &[u8],
     context: &Context,
 ) -> Result<Vec<u8>> {
-    context.refuse_reserved()?;
+    context.refuse_all_reserved()?;
     let capabilities = provider.capabilities();
     if capabilities.direct != ContextBinding::Bound {
         return Err(at(provider, Operation::Encrypt, unsupported()));
@@ -47,7 +47,7 @@ pub(crate) async fn reencrypt<C: CryptoProvider + ?Sized>(
     from: &Context,
     to: &Context,
 ) -> Result<Vec<u8>> {
-    to.refuse_reserved()?;
+    to.refuse_all_reserved()?;
     let wrapped = to_open(provider, Operation::Reencrypt, sealed, from)?;
     let moved = provider.reencrypt(&wrapped, from.all(), to.all()).await.map_err(said)?;
     DirectMessage::write(&moved, to.key())
@@ -60,6 +60,7 @@ fn to_open<C: CryptoProvider + ?Sized>(
     sealed: &[u8],
     context: &Context,
 ) -> Result<Wrapped> {
+    context.refuse_all_reserved()?;
     let DirectMessage { wrapped, stored } = DirectMessage::parse(sealed)?;
     context.covers(&stored)?;
     if provider.capabilities().direct != ContextBinding::Bound {

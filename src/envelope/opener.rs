@@ -62,7 +62,8 @@ where
     /// # Errors
     /// [`NotAuthentic`](ErrorKind::NotAuthentic), one text for whatever is altered, cut, extended,
     /// or sealed with another key or item context;
-    /// [`ContextMismatch`](ErrorKind::ContextMismatch) if a stored pair is not in `context`;
+    /// [`ContextMismatch`](ErrorKind::ContextMismatch) if a stored pair is not in `context`, or if only
+    /// one of the two says that the plaintext was [transformed](crate::format::Transform);
     /// [`NoRecipient`](ErrorKind::NoRecipient) if no provider has any of the keys;
     /// [`Malformed`](ErrorKind::Malformed) or [`Unsupported`](ErrorKind::Unsupported) if this is
     /// no sealed data of a known version; otherwise what the providers said.
@@ -82,7 +83,9 @@ where
     /// another's opens here. Look at the pairs before you use the plaintext.
     ///
     /// # Errors
-    /// As for [`open`](Self::open).
+    /// As for [`open`](Self::open); [`Unsupported`](ErrorKind::Unsupported) for a plaintext that was
+    /// [transformed](crate::format::Transform) before it was sealed: whoever takes any context would take
+    /// compressed bytes for the plaintext.
     pub async fn open_with_stored_context(
         &self,
         sealed: &[u8],
@@ -100,7 +103,6 @@ where
     /// # Errors
     /// As for [`open`](Self::open).
     pub async fn begin(&self, preamble: Preamble, context: &Context) -> Result<Opening> {
-        preamble.header().refuse_unknown_transforms()?;
         context.covers(&preamble.header.stored)?;
         self.begin_under(preamble, context.all()).await
     }
@@ -111,13 +113,13 @@ where
     /// As for [`open_with_stored_context`](Self::open_with_stored_context).
     ///
     /// # Errors
-    /// As for [`open`](Self::open).
+    /// As for [`open_with_stored_context`](Self::open_with_stored_context).
     pub async fn begin_with_stored_context(
         &self,
         preamble: Preamble,
         unstored: &EncryptionContext,
     ) -> Result<Opening> {
-        preamble.header().refuse_unknown_transforms()?;
+        preamble.header.stored.refuse_transform()?;
         let all = preamble.header.stored.union(unstored)?;
         self.begin_under(preamble, &all).await
     }

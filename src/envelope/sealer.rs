@@ -114,6 +114,20 @@ where
         Ok((sealed, key.missing.clone()))
     }
 
+    /// Seals a value under a header that is padded to the sealer's length, as those of streams are: for
+    /// a store that tells lengths of plaintexts by lengths of objects. The cache serves it as it serves
+    /// [`seal`](Self::seal), which a stream's it does not.
+    ///
+    /// # Errors
+    /// As for [`seal`](Self::seal).
+    pub async fn seal_padded(&self, plaintext: &[u8], context: &Context) -> Result<Vec<u8>> {
+        check_fit(needed_len(&self.recipients, context.key()), self.header_len)?;
+        let wanted = Wanted { messages: 1, bytes: plaintext.len() as u64 };
+        let Source { key, shared } = self.data_key(context.key(), wanted).await?;
+        let message = Message { suite: self.suite, shared, padded: Some(self.header_len) };
+        message.seal(&key.schedule, Head::Recipients(&key.recipients), context, plaintext)
+    }
+
     /// Begins a stream: everything that needs the KMS is done when this returns, and the rest is
     /// local. The header is padded to the sealer's length.
     ///
@@ -140,6 +154,19 @@ where
         Ok((message.begin(&schedule, &recipients, context)?, missing))
     }
 
+    /// The suite that it seals with.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// The length to which it pads headers of streams, in bytes. Salt and commitment, 56 bytes, and the
+    /// chunks are behind that.
+    #[must_use]
+    pub fn header_len(&self) -> u16 {
+        self.header_len
+    }
+
     /// Whether a message is sealed to exactly these recipients, under their current versions. No
     /// call to a provider's backend.
     #[must_use]
@@ -159,10 +186,6 @@ where
         if let Some(cache) = &self.cache {
             cache.leases.clear();
         }
-    }
-
-    pub(super) fn suite(&self) -> Suite {
-        self.suite
     }
 
     /// A data key for values: one that was used before, where there is a cache that it fits into.

@@ -41,11 +41,12 @@ pub enum ErrorKind {
     PendingDeletion,
     /// The key's material is gone for good.
     Destroyed,
-    /// What the provider keeps on its own side, such as a file of a key store, is damaged.
+    /// What the provider keeps on its own side, such as a file of a key store, is damaged; or what was sealed is
+    /// authentic, and not what it says it is.
     Damaged,
     /// The provider asks to slow down.
     Throttled,
-    /// A quota that waiting a moment won't refill.
+    /// A quota that waiting a moment won't refill, or a bound that the owner set.
     QuotaExceeded,
     /// The provider can't be reached or answers that it is not able to serve.
     Unavailable,

@@ -6,12 +6,14 @@
 
 use std::{fmt, sync::Arc};
 
+use bytes::Buf;
 use metrics::Counter;
 
 use super::{derive::BodyKeys, suite::Suite};
 use crate::{
     crypto::{Aead, Aes256Gcm, NONCE_LEN, TAG_LEN},
     error::{Error, ErrorKind, Result},
+    key::Wiped,
 };
 
 /// What all chunks of a message have in common. Holding no state, it serves several threads.
@@ -148,24 +150,41 @@ impl SealRun {
         usize::try_from(self.chunks).map_or(usize::MAX, |n| self.len + n * TAG_LEN)
     }
 
-    /// Seals all chunks, unless `stop` says to leave off in between.
+    /// The bytes of plaintext that it was cut off for.
+    pub(crate) fn plaintext_len(&self) -> usize {
+        self.len
+    }
+
+    /// Seals all chunks, unless `stop` says to leave off in between. A chunk of plaintext that is in
+    /// several pieces is put together aside.
     pub(crate) fn seal(
         self,
-        plaintext: &[u8],
+        mut plaintext: impl Buf,
         out: &mut [u8],
         stop: impl Fn() -> bool,
     ) -> Result<()> {
-        if plaintext.len() != self.len || out.len() != self.sealed_len() {
+        if plaintext.remaining() != self.len || out.len() != self.sealed_len() {
             return Err(Error::invalid("a run of another length than was cut off"));
         }
-        let mut input = plaintext.chunks(self.body.suite.chunk_len());
+        let mut aside = Wiped::default();
         let out = out.chunks_mut(self.body.suite.sealed_chunk_len());
         for (index, out) in (self.first..).zip(out) {
             if stop() {
                 return Err(gone());
             }
             // The last chunk of a message may be empty.
-            self.body.seal(index, input.next().unwrap_or_default(), out)?;
+            let len = out.len().saturating_sub(TAG_LEN);
+            if let Some(whole) = plaintext.chunk().get(..len) {
+                self.body.seal(index, whole, out)?;
+                plaintext.advance(len);
+                continue;
+            }
+            if aside.is_empty() {
+                aside = Wiped::zeros(self.body.suite.chunk_len());
+            }
+            let chunk = aside.get_mut(..len).unwrap_or_default();
+            plaintext.copy_to_slice(chunk);
+            self.body.seal(index, chunk, out)?;
         }
         Ok(())
     }
@@ -199,23 +218,36 @@ impl ChunkOpener {
         self.0.open_in_place(index, sealed)
     }
 
-    /// Opens consecutive chunks into `out`, unless `stop` says to leave off in between.
+    /// Opens consecutive chunks into `out`, unless `stop` says to leave off in between. A chunk that is
+    /// in several pieces is put together aside.
     pub(crate) fn open_run(
         &self,
         first: u64,
-        sealed: &[u8],
+        mut sealed: impl Buf,
         out: &mut [u8],
         stop: impl Fn() -> bool,
     ) -> Result<()> {
         let mut rest = out;
-        for (index, sealed) in (first..).zip(sealed.chunks(self.suite().sealed_chunk_len())) {
+        let mut aside = Vec::new();
+        for index in first.. {
+            let len = sealed.remaining().min(self.suite().sealed_chunk_len());
+            if len == 0 {
+                break;
+            }
             if stop() {
                 return Err(gone());
             }
-            let len = sealed.len().saturating_sub(TAG_LEN);
-            let (out, tail) = rest.split_at_mut_checked(len).ok_or_else(Error::not_authentic)?;
-            self.open(index, sealed, out)?;
+            let room = len.saturating_sub(TAG_LEN);
+            let (out, tail) = rest.split_at_mut_checked(room).ok_or_else(Error::not_authentic)?;
             rest = tail;
+            if let Some(whole) = sealed.chunk().get(..len) {
+                self.open(index, whole, out)?;
+                sealed.advance(len);
+                continue;
+            }
+            aside.resize(len, 0);
+            sealed.copy_to_slice(&mut aside);
+            self.open(index, &aside, out)?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::{
     suite::Suite,
 };
 use crate::{
-    context::EncryptionContext,
+    context::{EncryptionContext, Transform},
     error::{Error, ErrorKind, Result},
     key::Wrapped,
 };
@@ -114,18 +114,14 @@ impl Header {
         &self.raw
     }
 
-    /// Pairs that only the library writes say how the plaintext was transformed before sealing. This
-    /// version writes none, and must not hand out plaintext that it can't turn back.
-    pub(crate) fn refuse_unknown_transforms(&self) -> Result<()> {
-        match self.stored.reserved_key() {
-            None => Ok(()),
-            Some(key) => Err(Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "the stored context has {key:?}, which this version of bulla does not know"
-                ),
-            )),
-        }
+    /// What was done to the plaintext before it was sealed, by the stored pair `bulla.transform`. What opens
+    /// is the transformed bytes.
+    ///
+    /// # Errors
+    /// [`Unsupported`](ErrorKind::Unsupported) for a transform, or another pair of the library's own, that this
+    /// version does not know. No message with such a pair opens.
+    pub fn transform(&self) -> Result<Option<Transform>> {
+        self.stored.transform()
     }
 
     /// Everything that an unwrap depends on: stored context and recipients, and no padding, which

@@ -31,6 +31,7 @@ pub(crate) use self::{
     header::{fixed_len, split_tag, write},
     sealing::{Head, Message},
 };
+pub use crate::context::Transform;
 
 /// The first bytes of sealed data.
 pub const MAGIC: [u8; 5] = *b"bulla";

@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{RegisteredClaim, compact, date::NumericDate};
+use super::{RegisteredClaim, compact, date::NumericDate, strict};
 use crate::error::{Error, ErrorKind, Result};
 
 const DEFAULT_TTL: Duration = Duration::from_secs(3600);
@@ -119,6 +119,16 @@ impl Claims {
         self
     }
 
+    /// Whom it is for, and nobody else: `aud` as an array, also of one, where a standard has it so.
+    #[must_use]
+    pub fn with_audiences<A: Into<String>>(
+        mut self,
+        audiences: impl IntoIterator<Item = A>,
+    ) -> Self {
+        self.aud = Audience::Several(audiences.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// Sets `exp` to so long after `iat`, in whole seconds.
     #[must_use]
     pub fn with_ttl(mut self, ttl: Duration) -> Self {
@@ -145,7 +155,7 @@ impl Claims {
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if the name is a registered one, which has a method
-    /// of its own, or if the value is not one of JSON.
+    /// of its own, or if the value is not one of JSON or nested more than 15 deep.
     pub fn with_member(mut self, name: impl Into<String>, value: impl Serialize) -> Result<Self> {
         let name = name.into();
         if RegisteredClaim::parse(&name).is_some() {
@@ -153,6 +163,9 @@ impl Claims {
         }
         let value = serde_json::to_value(value)
             .map_err(|_| Error::invalid(format!("the claim {name} has no JSON form")))?;
+        if !strict::is_shallow(&value) {
+            return Err(Error::invalid(format!("the claim {name} is nested deeply")));
+        }
         self.others.insert(name, value);
         Ok(self)
     }

@@ -65,6 +65,9 @@ impl<'de> Deserialize<'de> for Claims {
                         Some(RegisteredClaim::Jti) => read(&mut claims.jti, &mut map)?,
                         None => {
                             let value = map.next_value()?;
+                            if !strict::is_shallow(&value) {
+                                return Err(A::Error::custom("a claim is nested deeply"));
+                            }
                             claims.others.insert(name.into_owned(), value).is_some()
                         }
                     };

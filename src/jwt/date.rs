@@ -32,7 +32,12 @@ impl NumericDate {
 
     /// `None` for what is outside of the range.
     pub(super) fn from_number(number: &serde_json::Number) -> Option<Self> {
-        number.as_f64().filter(|seconds| (0.0..=MAX).contains(seconds)).map(Self)
+        Self::from_seconds(number.as_f64()?)
+    }
+
+    /// `None` for what is outside of the range.
+    pub(super) fn from_seconds(seconds: f64) -> Option<Self> {
+        (0.0..=MAX).contains(&seconds).then_some(Self(seconds))
     }
 }
 

@@ -1,20 +1,24 @@
 //! The header of a token that is being verified.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::de::MapAccess;
 
-use super::{Ed25519Name, InvalidToken, strict};
+use super::{InvalidToken, strict};
 use crate::crypto::SigningAlgorithm;
 
-/// The header of a verified token (RFC 7515, section 4.1).
-#[derive(Clone, Debug)]
-pub struct JoseHeader {
-    pub(super) algorithm: SigningAlgorithm,
-    pub(super) kid: Option<String>,
-    pub(super) typ: Option<String>,
-    pub(super) cty: Option<String>,
-    pub(super) json: String,
+/// The header of a verified token (RFC 7515, section 4.1). Cheap to clone: an issuer's tokens have the
+/// same one.
+#[derive(Clone)]
+pub struct JoseHeader(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    algorithm: SigningAlgorithm,
+    kid: Option<String>,
+    typ: Option<String>,
+    cty: Option<String>,
+    json: String,
 }
 
 impl JoseHeader {
@@ -29,41 +33,42 @@ impl JoseHeader {
         if offers_key {
             return Err(InvalidToken::OfferedKey);
         }
-        let algorithm = alg.as_deref().and_then(parse_algorithm).ok_or(InvalidToken::Algorithm)?;
+        let algorithm =
+            alg.as_deref().and_then(SigningAlgorithm::from_name).ok_or(InvalidToken::Algorithm)?;
         let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         let (kid, typ, cty) = (own(kid), own(typ), own(cty));
         let json = String::from_utf8(json).map_err(|_| InvalidToken::Json)?;
-        Ok(Self { algorithm, kid, typ, cty, json })
+        Ok(Self(Arc::new(Parts { algorithm, kid, typ, cty, json })))
     }
 
     /// The algorithm; it is the key's.
     #[must_use]
     pub fn algorithm(&self) -> SigningAlgorithm {
-        self.algorithm
+        self.0.algorithm
     }
 
     /// The id of the key, if the token named one.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
-        self.kid.as_deref()
+        self.0.kid.as_deref()
     }
 
     /// What the token says it is.
     #[must_use]
     pub fn typ(&self) -> Option<&str> {
-        self.typ.as_deref()
+        self.0.typ.as_deref()
     }
 
     /// What the token says its payload is.
     #[must_use]
     pub fn cty(&self) -> Option<&str> {
-        self.cty.as_deref()
+        self.0.cty.as_deref()
     }
 
     /// The whole header, as it was in the token: a JSON object.
     #[must_use]
     pub fn as_json(&self) -> &str {
-        &self.json
+        &self.0.json
     }
 
     /// Compares media types as RFC 7515, section 4.1.9 and RFC 2045, section 5.1 have it: case
@@ -73,16 +78,10 @@ impl JoseHeader {
     }
 }
 
-/// The algorithm of that name. `EdDSA` is what RFC 8037 called it before RFC 9864 named the curve;
-/// which curve it is, the key says, and only one is known here.
-pub(super) fn parse_algorithm(name: &str) -> Option<SigningAlgorithm> {
-    use SigningAlgorithm::*;
-    const ALL: [SigningAlgorithm; 10] =
-        [Rs256, Rs384, Rs512, Ps256, Ps384, Ps512, Es256, Es384, Es512, Ed25519];
-    if name == Ed25519Name::EdDsa.as_str() {
-        return Some(Ed25519);
+impl fmt::Debug for JoseHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
-    ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
 }
 
 fn short_type(typ: &str) -> &str {

@@ -74,6 +74,7 @@ mod source;
 mod strict;
 mod verified;
 mod verifier;
+mod watched;
 
 pub use claims::Claims;
 pub use header::JoseHeader;
@@ -82,7 +83,7 @@ pub use jwk::{Ed25519Name, Jwk, JwkSet, MAX_SET_KEYS, MAX_SET_LEN};
 pub use provider::{ProviderKeys, ProviderKeysBuilder};
 pub(crate) use signer::sign_once;
 pub use signer::{Signer, SignerBuilder};
-pub use source::KeySource;
+pub use source::{KeySource, SubjectKeys};
 pub use verified::{Unverified, Verified, decode_unverified};
 pub use verifier::{Verifier, VerifierBuilder};
 

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use smallvec::{SmallVec, smallvec};
 
 use super::{InvalidToken, RegisteredClaim, date::NumericDate, strict};
 
@@ -10,7 +11,7 @@ use super::{InvalidToken, RegisteredClaim, date::NumericDate, strict};
 #[derive(Default)]
 pub(super) struct Registered<'de> {
     pub(super) iss: Option<Cow<'de, str>>,
-    pub(super) aud: Option<Vec<Cow<'de, str>>>,
+    pub(super) aud: Option<Audiences<'de>>,
     pub(super) exp: Option<NumericDate>,
     pub(super) nbf: Option<NumericDate>,
     pub(super) iat: Option<NumericDate>,
@@ -38,7 +39,7 @@ impl<'de> strict::Members<'de> for Registered<'de> {
         self.reading = Some(claim);
         match claim {
             RegisteredClaim::Iss => self.iss = Some(map.next_value_seed(strict::Text)?),
-            RegisteredClaim::Aud => self.aud = Some(map.next_value_seed(Audiences)?),
+            RegisteredClaim::Aud => self.aud = Some(map.next_value_seed(OneOrSeveral)?),
             RegisteredClaim::Exp => self.exp = Some(map.next_value()?),
             RegisteredClaim::Nbf => self.nbf = Some(map.next_value()?),
             RegisteredClaim::Iat => self.iat = Some(map.next_value()?),
@@ -51,34 +52,37 @@ impl<'de> strict::Members<'de> for Registered<'de> {
     }
 }
 
-/// One string, or an array of them.
-struct Audiences;
+/// Most tokens have one.
+type Audiences<'de> = SmallVec<[Cow<'de, str>; 1]>;
 
-impl<'de> DeserializeSeed<'de> for Audiences {
-    type Value = Vec<Cow<'de, str>>;
+/// One string, or an array of them.
+struct OneOrSeveral;
+
+impl<'de> DeserializeSeed<'de> for OneOrSeveral {
+    type Value = Audiences<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Audiences {
-    type Value = Vec<Cow<'de, str>>;
+impl<'de> Visitor<'de> for OneOrSeveral {
+    type Value = Audiences<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string or an array of strings")
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(vec![Cow::Borrowed(text)])
+        Ok(smallvec![Cow::Borrowed(text)])
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(vec![Cow::Owned(text.to_owned())])
+        Ok(smallvec![Cow::Owned(text.to_owned())])
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut all = Vec::new();
+        let mut all = Audiences::new();
         while let Some(one) = seq.next_element_seed(strict::Text)? {
             all.push(one);
         }

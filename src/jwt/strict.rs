@@ -6,11 +6,16 @@
 use std::{borrow::Cow, cell::Cell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use smallvec::SmallVec;
 
 use super::InvalidToken;
 
 /// Objects and arrays within each other, the outermost included.
-const MAX_DEPTH: usize = 16;
+pub(super) const MAX_DEPTH: usize = 16;
+
+/// Up to so many names, comparing each with each takes less than sorting them.
+const FEW: usize = 16;
 
 /// What is done with the members of the outermost object.
 pub(super) trait Members<'de> {
@@ -24,9 +29,24 @@ pub(super) fn object<'de>(
     members: &mut impl Members<'de>,
 ) -> Result<(), InvalidToken> {
     let fault = Cell::new(InvalidToken::Json);
-    let mut reader = serde_json::Deserializer::from_slice(json);
+    // Once for all strings.
+    let json = std::str::from_utf8(json).map_err(|_| InvalidToken::Json)?;
+    let mut reader = serde_json::Deserializer::from_str(json);
     let read = reader.deserialize_map(Object { members, fault: &fault });
     read.and_then(|()| reader.end()).map_err(|_| fault.get())
+}
+
+/// Whether a value may be a member of an object: it and what is in it are not nested too deeply.
+pub(super) fn is_shallow(member: &Value) -> bool {
+    fn fits(value: &Value, left: usize) -> bool {
+        match (value, left.checked_sub(1)) {
+            (Value::Array(all), Some(left)) => all.iter().all(|value| fits(value, left)),
+            (Value::Object(all), Some(left)) => all.values().all(|value| fits(value, left)),
+            (Value::Array(_) | Value::Object(_), None) => false,
+            _ => true,
+        }
+    }
+    fits(member, MAX_DEPTH - 1)
 }
 
 /// Checks a JSON object of which nothing is kept.
@@ -171,25 +191,40 @@ impl<'de> Visitor<'de> for Any<'_> {
 }
 
 /// The names of one object's members, escapes undone.
-struct Names<'de>(Vec<Cow<'de, str>>);
+pub(super) struct Names<'de>(SmallVec<[Cow<'de, str>; FEW]>);
 
 impl<'de> Names<'de> {
-    fn new() -> Self {
-        Self(Vec::with_capacity(8))
+    pub(super) fn new() -> Self {
+        Self(SmallVec::new())
     }
 
-    fn push(&mut self, name: Cow<'de, str>) {
+    pub(super) fn push(&mut self, name: Cow<'de, str>) {
         self.0.push(name);
     }
 
     fn unique<E: serde::de::Error>(mut self, fault: &Cell<InvalidToken>) -> Result<(), E> {
-        // Sorted, so that an object of thousands of members costs no millions of comparisons.
-        self.0.sort_unstable();
-        if self.0.array_windows().any(|[a, b]| a == b) {
+        if self.has_one_twice() {
             fault.set(InvalidToken::DuplicateMember);
             return Err(E::custom("a member occurs twice"));
         }
         Ok(())
+    }
+
+    /// Those that are many lose their order.
+    pub(super) fn has_one_twice(&mut self) -> bool {
+        if self.0.len() <= FEW {
+            let mut rest = self.0.as_slice();
+            while let Some((name, others)) = rest.split_first() {
+                if others.contains(name) {
+                    return true;
+                }
+                rest = others;
+            }
+            return false;
+        }
+        // Sorted, so that an object of thousands of members costs no millions of comparisons.
+        self.0.sort_unstable();
+        self.0.array_windows().any(|[a, b]| a == b)
     }
 }
 
@@ -213,11 +248,34 @@ mod tests {
     }
 
     #[test]
+    fn a_name_occurs_once_among_few_and_many() {
+        for n in [2, FEW, FEW + 1, 3 * FEW] {
+            let names: Vec<_> = (0..n).map(|i| format!("\"m{i}\":1")).collect();
+            let object = |names: &[String]| format!("{{{}}}", names.join(","));
+            assert_eq!(check(object(&names).as_bytes()), Ok(()), "{n}");
+            for (first, second) in [(0, n - 1), (n / 2, n / 2), (n - 1, 0)] {
+                let mut names = names.clone();
+                let again = names[first].clone();
+                names.insert(second, again);
+                let found = check(object(&names).as_bytes());
+                assert_eq!(found, Err(InvalidToken::DuplicateMember), "{n}: {first}, {second}");
+            }
+        }
+    }
+
+    #[test]
     fn depth_has_a_limit() {
         let nested = |n: usize| format!("{{\"a\":{}{}}}", "[".repeat(n), "]".repeat(n));
         assert_eq!(check(nested(MAX_DEPTH - 1).as_bytes()), Ok(()));
         assert_eq!(check(nested(MAX_DEPTH).as_bytes()), Err(InvalidToken::TooDeep));
         assert_eq!(check(nested(100_000).as_bytes()), Err(InvalidToken::TooDeep));
+        for n in 0..2 * MAX_DEPTH {
+            for (opens, closes) in [("[", "]"), ("{\"a\":", "}")] {
+                let value = format!("{}1{}", opens.repeat(n), closes.repeat(n));
+                let is_shallow = is_shallow(&serde_json::from_str(&value).unwrap());
+                assert_eq!(is_shallow, check(format!("{{\"a\":{value}}}").as_bytes()).is_ok());
+            }
+        }
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub fn decode_unverified(token: &str) -> Result<Unverified> {
     let token = Compact::split(token, DEFAULT_MAX_LEN).map_err(InvalidToken::into_error)?;
     let read = || {
         token.signature()?;
-        Ok(Unverified { header: object(&token.header)?, claims: object(&token.payload()?)? })
+        Ok(Unverified { header: object(&token.header()?)?, claims: object(&token.payload()?)? })
     };
     read().map_err(InvalidToken::into_error)
 }

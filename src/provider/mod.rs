@@ -4,6 +4,7 @@
 //! [`CryptoProviderExt`](crate::CryptoProviderExt), a [`Sealer`](crate::Sealer) or an
 //! [`Opener`](crate::Opener). No method has a default body, so a wrapper can't forget one.
 
+mod binding;
 mod disabled;
 mod facts;
 mod key_use;
@@ -15,6 +16,7 @@ pub(crate) mod traits;
 pub use self::software::{SOFTWARE_WRAP_OVERHEAD, SoftwareKek};
 pub(crate) use self::traits::{CryptoProvider, DataKeys, Encrypt, Sign};
 pub use self::{
+    binding::{Bindings, BoundKey, Role},
     disabled::Disabled,
     facts::{Availability, Capabilities, ContextBinding, Health, KeyInfo, UnwrapPolicy},
     key_use::KeyUse,

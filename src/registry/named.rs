@@ -179,6 +179,30 @@ impl Registry {
         uri: &KeyUri,
         policy: Policy,
     ) -> Result<SharedProvider> {
+        self.connect_by(name, uri, policy, false).await
+    }
+
+    /// The same for an owner who accepts wraps that anybody with the public key can have made: what opens
+    /// may then be from anybody.
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect); [`ErrorKind::Unsupported`] for a scheme without such wraps.
+    pub async fn connect_accepting_public_key_wraps(
+        &self,
+        name: &str,
+        uri: &KeyUri,
+        policy: Policy,
+    ) -> Result<SharedProvider> {
+        self.connect_by(name, uri, policy, true).await
+    }
+
+    async fn connect_by(
+        &self,
+        name: &str,
+        uri: &KeyUri,
+        policy: Policy,
+        accepting: bool,
+    ) -> Result<SharedProvider> {
         check_name(name)?;
         let scheme = self.schemes.get(uri.scheme()).ok_or_else(|| {
             let known: Vec<_> = self.schemes.keys().copied().collect();
@@ -188,9 +212,13 @@ impl Registry {
                 format!("no provider for `{}` keys is registered; there is: {known}", uri.scheme()),
             )
         })?;
+        let connect = || match accepting {
+            true => scheme.connect_accepting(uri, name),
+            false => scheme.connect(uri, name),
+        };
         let resilient = match scheme.connects_locally() {
-            true => Resilient::new(scheme.connect(uri, name).await?, policy),
-            false => Resilient::connect(name, policy, || scheme.connect(uri, name)).await?,
+            true => Resilient::new(connect().await?, policy),
+            false => Resilient::connect(name, policy, connect).await?,
         };
         let provider: SharedProvider = Arc::new(resilient);
         match self.register(name, Arc::clone(&provider)) {

@@ -1,11 +1,13 @@
 //! What is signed, with what, and how a signature is checked.
 
+mod ecdsa;
 pub(crate) mod input;
 pub(crate) mod public_key;
 pub(crate) mod signature;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 mod verify;
 
+pub use ecdsa::{ecdsa_from_der, ecdsa_to_der};
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub use verify::verify;
 

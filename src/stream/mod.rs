@@ -8,6 +8,7 @@
 //! | anything that reads at an offset | – | [`RangeReader`] |
 //! | files and other readers and writers, on several threads | [`Parallel`] | [`Parallel`] |
 //! | your own loop | [`Encryptor`] | [`Decryptor`] |
+//! | your own loop, in any order and on any thread | [`RunSealer`] | [`RandomAccess`] |
 //!
 //! Each starts from a [`Sealing`](crate::format::Sealing) or an
 //! [`Opening`](crate::format::Opening), for which a [`Sealer`](crate::Sealer) or
@@ -24,9 +25,12 @@ mod bytes;
 mod decryptor;
 mod encryptor;
 mod engine;
+mod layout;
 pub mod parallel;
 mod preamble;
+mod random;
 mod range;
+mod runs;
 mod sync;
 mod tokio;
 
@@ -35,9 +39,12 @@ pub use self::{
     decryptor::Decryptor,
     encryptor::Encryptor,
     engine::{DecryptReader, DecryptWriter, EncryptReader, EncryptWriter, Engine, Reader, Writer},
+    layout::Layout,
     parallel::Parallel,
     preamble::{read_preamble, read_preamble_async, read_preamble_at},
+    random::RandomAccess,
     range::{RangeReader, ReadAt, read_at_with},
+    runs::{RunSealer, SealRun},
 };
 
 pub(crate) use self::preamble::read_preamble_of;

@@ -1,20 +1,14 @@
 //! Random access: any range of the plaintext, by opening only the chunks that hold it.
 
-use std::{
-    fmt,
-    fs::File,
-    future::Future,
-    ops::Range,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{fmt, fs::File, future::Future, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::{RandomAccess, random::with_room};
 use crate::{
-    crypto::TAG_LEN,
     error::{Error, ErrorKind, Result},
-    format::{Header, Opening, chunk::ChunkOpener, derive::AFTER_HEADER_LEN},
+    format::{Header, Opening},
     key::{Plaintext, Wiped},
 };
 
@@ -121,15 +115,11 @@ where
 ///
 /// Header, context and commitment were checked when it was made. Each chunk is authenticated
 /// before any of it is returned, and whatever tells where the plaintext ends ([`len`](Self::len),
-/// a range that reaches past the end) authenticates the last chunk first.
+/// a range that reaches past the end) authenticates the last chunk first. It fetches 1 MiB at a time;
+/// who would rather fetch in a way of their own uses [`RandomAccess`], of which this is made.
 pub struct RangeReader<R> {
     source: R,
-    header: Header,
-    chunks: ChunkOpener,
-    preamble_len: u64,
-    /// What the source says; not authenticated.
-    sealed_len: u64,
-    aside: Aside,
+    message: RandomAccess,
 }
 
 impl<R: ReadAt> RangeReader<R> {
@@ -141,19 +131,14 @@ impl<R: ReadAt> RangeReader<R> {
     /// length of the source.
     pub async fn new(opened: Opening, source: R) -> Result<Self> {
         let size = source.size().await?;
-        let Opening { chunks, header } = opened;
-        let preamble_len = (header.as_bytes().len() + AFTER_HEADER_LEN) as u64;
-        let sealed_len = size.checked_sub(preamble_len).ok_or_else(Error::not_authentic)?;
-        let this =
-            Self { source, header, chunks, preamble_len, sealed_len, aside: Aside::default() };
-        this.claimed_len()?;
-        Ok(this)
+        let message = RandomAccess::new(opened, size)?;
+        Ok(Self { source, message })
     }
 
     /// The authenticated header.
     #[must_use]
     pub fn header(&self) -> &Header {
-        &self.header
+        self.message.header()
     }
 
     /// The length of the plaintext in bytes, authenticated: opens the last chunk.
@@ -161,10 +146,10 @@ impl<R: ReadAt> RangeReader<R> {
     /// # Errors
     /// As for [`read`](Self::read).
     pub async fn len(&self) -> Result<u64> {
-        let len = self.claimed_len()?;
-        let last = self.last_chunk();
+        let layout = self.message.layout();
+        let (len, last) = (layout.plaintext_len(), layout.last_chunk());
         let sealed = self.fetch(last..last + 1).await?;
-        self.open_onto(&mut Wiped::default(), last, &sealed, len..len)?;
+        self.message.open_onto(&mut Wiped::default(), last..last + 1, sealed, len..len)?;
         Ok(len)
     }
 
@@ -182,103 +167,33 @@ impl<R: ReadAt> RangeReader<R> {
         if range.end < range.start {
             return Err(Error::invalid("the range ends before it starts"));
         }
-        let claimed = self.claimed_len()?;
+        let claimed = self.message.layout().plaintext_len();
         if range.end > claimed {
             self.len().await?;
         }
         let (start, end) = (range.start.min(claimed), range.end.min(claimed));
-        let chunk_len = self.chunks.suite().chunk_len() as u64;
-        let mut plaintext = Wiped::default();
-        if start < end {
-            // Reserved once: growing would leave copies of plaintext behind.
-            let too_long = || Error::invalid("the range is longer than this machine can hold");
-            let len = usize::try_from(end - start).map_err(|_| too_long())?;
-            plaintext.try_reserve_exact(len).map_err(|_| too_long())?;
-        }
-        let mut at = start;
-        while at < end {
-            let first = at / chunk_len;
-            let last = ((end - 1) / chunk_len).min(first + CHUNKS_AT_ONCE - 1);
-            let until = end.min((last + 1) * chunk_len);
-            let sealed = self.fetch(first..last + 1).await?;
-            self.open_onto(&mut plaintext, first, &sealed, at..until)?;
-            at = until;
+        let mut plaintext = with_room(end - start)?;
+        let all = self.message.layout().chunks_of(start..end);
+        let mut first = all.start;
+        while first < all.end {
+            let chunks = first..all.end.min(first + CHUNKS_AT_ONCE);
+            first = chunks.end;
+            let sealed = self.fetch(chunks.clone()).await?;
+            self.message.open_onto(&mut plaintext, chunks, sealed, start..end)?;
         }
         Ok(Plaintext::new(plaintext.into_vec()))
     }
 
-    /// Opens neighbouring chunks, of which `sealed` is all, and puts `range` of their plaintext behind
-    /// what `out` holds. A chunk of which only a part is wanted is opened aside.
-    fn open_onto(
-        &self,
-        out: &mut Wiped,
-        first: u64,
-        sealed: &[u8],
-        range: Range<u64>,
-    ) -> Result<()> {
-        let suite = self.chunks.suite();
-        let chunk_len = suite.chunk_len() as u64;
-        for (index, chunk) in (first..).zip(sealed.chunks(suite.sealed_chunk_len())) {
-            let len = chunk.len().checked_sub(TAG_LEN).ok_or_else(Error::not_authentic)?;
-            let begins = index * chunk_len;
-            let place =
-                |at: u64| usize::try_from(at.saturating_sub(begins)).unwrap_or(len).min(len);
-            let wanted = place(range.start)..place(range.end);
-            if wanted == (0..len) {
-                let start = out.len();
-                out.resize(start + len, 0);
-                self.chunks.open(index, chunk, out.get_mut(start..).unwrap_or_default())?;
-            } else {
-                let mut aside = self.aside.take(suite.chunk_len());
-                let opened = aside.get_mut(..len).ok_or_else(Error::not_authentic)?;
-                self.chunks.open(index, chunk, opened)?;
-                out.extend_from_slice(opened.get(wanted).ok_or_else(Error::not_authentic)?);
-                self.aside.put(aside);
-            }
-        }
-        Ok(())
-    }
-
-    fn claimed_len(&self) -> Result<u64> {
-        self.chunks.suite().plaintext_len(self.sealed_len).ok_or_else(Error::not_authentic)
-    }
-
-    /// The number of the last chunk, if the source's length is true.
-    fn last_chunk(&self) -> u64 {
-        self.sealed_len / self.chunks.suite().sealed_chunk_len() as u64
-    }
-
-    /// Neighbouring chunks as the source has them, all of which must be there.
+    /// Neighbouring chunks as the source has them. That they are all there is for who opens them to
+    /// check: the object may have been cut or replaced since its size was asked for.
     async fn fetch(&self, chunks: Range<u64>) -> Result<Bytes> {
-        let sealed_chunk = self.chunks.suite().sealed_chunk_len() as u64;
-        let start = chunks.start * sealed_chunk;
-        let end = (chunks.end * sealed_chunk).min(self.sealed_len);
-        let places = self.preamble_len + start..self.preamble_len + end;
-        let sealed = self.source.read_at(places).await?;
-        if sealed.len() as u64 != end - start {
-            return Err(Error::not_authentic()); // cut or replaced since its size was asked for
-        }
-        Ok(sealed)
-    }
-}
-
-/// Room for one chunk, kept from read to read. Reads at the same time make their own.
-#[derive(Default)]
-struct Aside(Mutex<Option<Wiped>>);
-
-impl Aside {
-    fn take(&self, len: usize) -> Wiped {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        kept.unwrap_or_else(|| Wiped::zeros(len))
-    }
-
-    fn put(&self, room: Wiped) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(room);
+        self.source.read_at(self.message.layout().sealed_places(chunks)).await
     }
 }
 
 impl<R> fmt::Debug for RangeReader<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RangeReader").field("header", &self.header).finish_non_exhaustive()
+        let header = self.message.header();
+        f.debug_struct("RangeReader").field("header", header).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,7 @@
 use std::{fs, ops::Deref, process::Command};
 
+use serde_json::Value;
+
 use crate::{
     python::Python,
     server::{Server, Up},
@@ -18,6 +20,19 @@ impl Ministack {
     /// If it does not start.
     #[must_use]
     pub fn start(python: &Python, auth: bool) -> Self {
+        Self::serving(python, "kms,iam,sts", auth)
+    }
+
+    /// Starts one with S3 alone, which looks at no signature.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn s3(python: &Python) -> Self {
+        Self::serving(python, "s3", false)
+    }
+
+    fn serving(python: &Python, services: &str, auth: bool) -> Self {
         Self(Server::start(Up::Answers("/_ministack/health"), |port, dir| {
             let mut command = python.module("ministack");
             isolate(&mut command);
@@ -25,7 +40,7 @@ impl Ministack {
                 // Its own default is every interface.
                 .env("BIND_HOST", "127.0.0.1")
                 .env("GATEWAY_PORT", port.to_string())
-                .env("SERVICES", "kms,iam,sts")
+                .env("SERVICES", services)
                 .env("IOT_MTLS_ENABLED", "0")
                 .env("AUTH", auth.to_string())
                 .env("TMPDIR", dir.path())
@@ -89,6 +104,26 @@ impl Microburst {
         fired.matches("\"action\"").count()
     }
 }
+
+macro_rules! has_buckets {
+    ($($name:ident),+) => {$(
+        impl $name {
+            /// Makes a bucket of S3 in `us-east-1`, for the access key `test`.
+            ///
+            /// # Panics
+            /// If it is not made.
+            pub fn make_bucket(&self, name: &str) {
+                let scope = "Credential=test/20260101/us-east-1/s3/aws4_request";
+                let signed = "SignedHeaders=host, Signature=0";
+                let headers = format!("Authorization: AWS4-HMAC-SHA256 {scope}, {signed}\r\n");
+                let answer = self.exchange(&headers, "PUT", &format!("/{name}"), &Value::Null);
+                assert!(matches!(answer, Some((200, _))), "{answer:?}\n{}", self.log());
+            }
+        }
+    )+};
+}
+
+has_buckets!(Ministack, Moto);
 
 /// Nothing of the developer's own cloud gets in.
 fn isolate(command: &mut Command) {

@@ -10,7 +10,8 @@ use std::{
 };
 
 /// Stands before a server and counts the requests that reach it, by the AWS operation that they
-/// name, or by their path below `/v1/`. Passes bytes on as they are.
+/// name, by the verb at the end of their path (`decrypt` of `/v1/…/k:decrypt`), or by their path below `/v1/`.
+/// Passes bytes on as they are.
 #[derive(Debug)]
 pub struct Counter {
     port: u16,
@@ -156,5 +157,8 @@ fn operation(value: &[u8]) -> Option<String> {
 fn path(line: &[u8]) -> Option<String> {
     let line = line.strip_suffix(b" HTTP/1.1\r\n")?;
     let line = String::from_utf8_lossy(line);
-    line.rsplit_once(" /v1/").map(|(_, path)| path.to_owned())
+    let (_, path) = line.rsplit_once(" /v1/")?;
+    let (path, _) = path.split_once('?').unwrap_or((path, ""));
+    let last = path.rsplit('/').next().unwrap_or(path);
+    Some(last.split_once(':').map_or(path, |(_, verb)| verb).to_owned())
 }

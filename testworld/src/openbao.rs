@@ -1,13 +1,4 @@
-use std::{
-    cell::Cell,
-    fs,
-    io::{Read as _, Write as _},
-    net::{Ipv4Addr, TcpStream},
-    ops::Deref,
-    path::PathBuf,
-    process::Command,
-    time::Duration,
-};
+use std::{cell::Cell, fs, ops::Deref, path::PathBuf, process::Command, time::Duration};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -237,7 +228,8 @@ impl OpenBao {
     #[must_use]
     pub fn wrapped(&self, method: &str, path: &str, body: &Value) -> String {
         let headers = format!("X-Vault-Token: {}\r\nX-Vault-Wrap-TTL: 600s\r\n", self.root);
-        let (_, answer) = self.exchange(&headers, method, path, body).unwrap();
+        let (_, answer) =
+            self.server.exchange(&headers, method, &format!("/v1/{path}"), body).unwrap();
         answer["wrap_info"]["token"].as_str().unwrap().to_owned()
     }
 
@@ -247,28 +239,7 @@ impl OpenBao {
             "" => String::new(),
             token => format!("X-Vault-Token: {token}\r\n"),
         };
-        self.exchange(&token, method, path, body).unwrap_or_default()
-    }
-
-    fn exchange(
-        &self,
-        headers: &str,
-        method: &str,
-        path: &str,
-        body: &Value,
-    ) -> Option<(u16, Value)> {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.server.port())).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let head = format!("{method} /v1/{path} HTTP/1.0\r\nHost: 127.0.0.1\r\n");
-        let len = body.len();
-        write!(stream, "{head}{headers}Content-Length: {len}\r\n\r\n{body}").ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        let status = head.split(' ').nth(1)?.parse().ok()?;
-        Some((status, serde_json::from_str(body).unwrap_or_default()))
+        self.server.exchange(&token, method, &format!("/v1/{path}"), body).unwrap_or_default()
     }
 }
 

@@ -2,11 +2,13 @@ use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
     net::{Ipv4Addr, TcpListener, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,6 +73,12 @@ impl Server {
         self.child.id()
     }
 
+    /// The directory that it was given.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Its URL, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
@@ -99,6 +107,29 @@ impl Server {
         stream.read_to_end(&mut answer).ok()?;
         let answer = String::from_utf8_lossy(&answer).into_owned();
         answer.starts_with("HTTP/1.").then_some(answer)
+    }
+
+    /// Status and JSON of the answer to a request, or nothing. Headers end in `\r\n` each.
+    pub(crate) fn exchange(
+        &self,
+        headers: &str,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Option<(u16, Value)> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n");
+        let len = body.len();
+        let request = format!("{head}{headers}Content-Length: {len}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some((status, serde_json::from_str(body).unwrap_or_default()))
     }
 
     fn is_up(&mut self, up: Up) -> bool {

@@ -5,10 +5,10 @@ use std::ffi::OsStr;
 use Level::{All, Default, Quick};
 
 use crate::{
-    features, fuzz, house, package,
+    features, fuzz, house, package, pipeline,
     project::{Outcome, Project, Step},
     providers::{self, Provider, ServersLane},
-    readme, tools,
+    readme, spiffe, store, tokens, tools,
 };
 
 /// How much is run. Each level runs what those before it do.
@@ -79,6 +79,20 @@ pub(crate) fn all(providers: Vec<Provider>) -> Vec<Lane> {
     let several = move |project: &Project, _| several(project, &providers);
     lanes.extend([
         Lane::new("several", Default, "several providers at once, against servers", several),
+        Lane::new("tokens", Default, "tokens for life, against other implementations", |p, _| {
+            tokens::run(p)
+        }),
+        Lane::new("pipeline", Default, "what goes to storage, against servers", pipeline::run)
+            .with_all("uploads of 1 GiB"),
+        Lane::new("store", Default, "encrypted object stores, against emulators", store::run)
+            .with_all("200 kills of a process that writes"),
+        Lane::new(
+            "spiffe",
+            Default,
+            "workload identities, against go-spiffe and Python",
+            spiffe::run,
+        )
+        .with_all("workload identities, against go-spiffe, Python and SPIRE"),
         Lane::new("fuzz", Default, "every fuzz target, 5 seconds each", fuzz::lane)
             .with_all("60 seconds each"),
         Lane::new("readme", Default, "the README's commands, in a clean clone", readme::run),
@@ -156,7 +170,9 @@ fn against_servers(project: &Project, name: &str, provider: &Provider, level: Le
 
 /// The tests that need the servers of all providers.
 fn several(project: &Project, providers: &[Provider]) -> Outcome {
-    let mut step = tests(project, &["several"])?;
+    let mut step = tests(project, &["five", "several"])?;
+    step = step.env("BULLA_TOKENS_PYTHON", tokens::python(project)?);
+    step = step.env("BULLA_REQUIRE_TOKENS", "1");
     for provider in providers {
         if let Some(lane) = &provider.lane {
             step = in_world(project, step, &lane.name, provider)?;
@@ -168,13 +184,15 @@ fn several(project: &Project, providers: &[Provider]) -> Outcome {
 /// Installs the servers of a provider, and names them to a step.
 fn in_world(project: &Project, step: Step, name: &str, provider: &Provider) -> Outcome<Step> {
     let variable = name.to_uppercase();
-    let debian = provider.lane.as_ref().map_or(&[][..], |lane| &lane.debian);
-    let (found, place) = match debian {
-        [] => {
-            let requirements = format!("testworld/{name}-requirements.txt");
-            ("PYTHON", tools::python(project, name, &requirements)?)
-        }
-        packages => ("ROOT", tools::debian(project, name, packages)?),
+    let lane = provider.lane.as_ref();
+    let debian = lane.map_or(&[][..], |lane| &lane.debian);
+    let (found, place) = if lane.is_some_and(|lane| lane.go) {
+        ("BIN", tools::go(project, name)?)
+    } else if debian.is_empty() {
+        let requirements = format!("testworld/{name}-requirements.txt");
+        ("PYTHON", tools::python(project, name, &requirements)?)
+    } else {
+        ("ROOT", tools::debian(project, name, debian)?)
     };
     let step = step.env(&format!("BULLA_{variable}_{found}"), &place);
     Ok(step.env(&format!("BULLA_REQUIRE_{variable}"), "1"))
@@ -182,19 +200,20 @@ fn in_world(project: &Project, step: Step, name: &str, provider: &Provider) -> O
 
 /// Tests that need a world of their own, by their names. They are built with the whole workspace, as
 /// the lane `test` does: its features, and so its artifacts.
-fn tests(project: &Project, names: &[&str]) -> Outcome<Step> {
+pub(crate) fn tests(project: &Project, names: &[&str]) -> Outcome<Step> {
     let runner: &[&str] = if tools::has_nextest(project) { &["nextest", "run"] } else { &["test"] };
     let named = names.iter().flat_map(|name| ["--test", name]);
     Ok(project.cargo(runner).args(providers::workspace(project)?).args(named))
 }
 
-/// All tests of a selection of packages, but no doctests and no benchmarks.
+/// All tests of a selection of packages, but no doctests and no benchmarks. Those after a failure too: it
+/// would hide what else fails.
 pub(crate) fn all_tests(project: &Project, selection: &[impl AsRef<OsStr>]) -> Step {
     let (before, after): (&[&str], &[&str]) = if tools::has_nextest(project) {
-        (&["nextest", "run"], &[])
+        (&["nextest", "run", "--no-fail-fast"], &[])
     } else {
         // `--tests` is libraries and binaries too. Asking for `--lib` fails for a package without.
-        (&["test"], &["--tests", "--examples"])
+        (&["test", "--no-fail-fast"], &["--tests", "--examples"])
     };
     project.cargo(before).args(selection).args(after)
 }

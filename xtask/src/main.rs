@@ -12,12 +12,16 @@ mod house;
 mod imports;
 mod lanes;
 mod package;
+mod pipeline;
 mod project;
 mod providers;
 mod readme;
 mod rooms;
 mod runner;
 mod source;
+mod spiffe;
+mod store;
+mod tokens;
 mod tools;
 
 use std::process::ExitCode;

@@ -7,6 +7,25 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::project::{Outcome, Project, read_file};
 
+/// What else is a feature of the command, or of a crate that it does not have.
+const OTHER_FEATURES: [&str; 15] = [
+    "bulla-cli/oauth",
+    "bulla-cli/oidc",
+    "bulla-cli/serve",
+    "bulla-cli/spiffe",
+    "bulla-cli/store",
+    "bulla-object-store/object-store-0-13",
+    "bulla-spiffe/authority",
+    "bulla-spiffe/federation",
+    "bulla-spiffe/mtls",
+    "bulla-spiffe/ring",
+    "bulla-spiffe/serve",
+    "bulla-spiffe/server",
+    "bulla-spiffe/workload",
+    "bulla-tokens/postgres",
+    "bulla-tokens/sqlite",
+];
+
 #[derive(Clone)]
 pub(crate) struct Provider {
     pub(crate) package: String,
@@ -23,7 +42,8 @@ pub(crate) struct Provider {
     tests: Vec<String>,
 }
 
-/// Tests that need servers: in Python, which `testworld/NAME-requirements.txt` lists, or from Debian.
+/// Tests that need servers: in Python, which `testworld/NAME-requirements.txt` lists, unless it says where
+/// else they come from.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ServersLane {
@@ -33,6 +53,9 @@ pub(crate) struct ServersLane {
     /// Packages of Debian, instead of Python.
     #[serde(default)]
     pub(crate) debian: Vec<String>,
+    /// Whether they are programs of the Go module `testworld/NAME`, instead of Python.
+    #[serde(default)]
+    pub(crate) go: bool,
     /// What its tests do more of where `BULLA_LONG_TESTS` is set, in words.
     pub(crate) long: Option<String>,
 }
@@ -92,8 +115,8 @@ pub(crate) fn all(project: &Project) -> Outcome<Vec<Provider>> {
 /// common, so that they share what is built.
 pub(crate) fn workspace(project: &Project) -> Outcome<Vec<String>> {
     let features = all(project)?.into_iter().filter_map(|provider| provider.feature);
-    let features = features.chain(["oidc".to_owned()]);
-    let features: Vec<_> = features.map(|feature| format!("bulla-cli/{feature}")).collect();
+    let features = features.map(|feature| format!("bulla-cli/{feature}"));
+    let features: Vec<_> = features.chain(OTHER_FEATURES.map(str::to_owned)).collect();
     Ok(vec!["--workspace".to_owned(), "--features".to_owned(), features.join(",")])
 }
 
@@ -228,6 +251,18 @@ mod tests {
         let code = PROVIDER.replace("\"bulla/aws-lc-rs\"", "\"bulla/aws-lc-rs\", \"dep:y\"");
         assert!(provider(&code).unwrap().has_backend_code);
         assert!(provider("[package]\nname = \"x\"").is_err());
+    }
+
+    #[test]
+    fn a_lane_has_its_servers_from_where_its_manifest_says() {
+        let lane = |more: &str| {
+            let manifest = PROVIDER.replace("tests = [\"both\"]", &format!("tests = []{more}"));
+            provider(&manifest).map(|provider| provider.lane.unwrap())
+        };
+        let python = lane("").unwrap();
+        assert!(python.debian.is_empty() && !python.go);
+        assert_eq!(lane(", debian = [\"softhsm2\"]").unwrap().debian, ["softhsm2"]);
+        assert!(lane(", go = true").unwrap().go);
     }
 
     #[test]

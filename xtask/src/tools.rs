@@ -78,6 +78,71 @@ pub(crate) fn python(project: &Project, name: &str, requirements: &str) -> Outco
     Ok(python)
 }
 
+/// The packages of `testworld/node/NAME`, as its lock file has them. No script of theirs is run.
+pub(crate) fn node(project: &Project, name: &str) -> Outcome<PathBuf> {
+    let from = project.path(format!("testworld/node/{name}"));
+    let dir = project.target(format!("testworld/{name}-node"));
+    let stamp = dir.join("installed.stamp");
+    let lock = read_file(&from.join("package-lock.json"))?;
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
+        return Ok(dir);
+    }
+    remove_dir(&dir)?;
+    create_dir(&dir)?;
+    for file in ["package.json", "package-lock.json"] {
+        let text = read_file(&from.join(file))?;
+        fs::write(dir.join(file), text).map_err(|error| format!("cannot write {file}: {error}"))?;
+    }
+    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
+    project.command("npm", install).current_dir(&dir).run().map_err(|error| {
+        format!("{error}. The lane needs Node.js 20 or newer with npm, and a package registry")
+    })?;
+    fs::write(&stamp, lock)
+        .map_err(|error| format!("cannot write {}: {error}", stamp.display()))?;
+    Ok(dir)
+}
+
+/// A directory with the programs of a Go module: its own, and those that it names as tools. Go checks what it
+/// downloads by the module's `go.sum`, and builds anew what has changed.
+pub(crate) fn go(project: &Project, name: &str) -> Outcome<PathBuf> {
+    go_programs(project, name, "0")
+}
+
+/// The same where something of it is written in C: it takes a C compiler too.
+pub(crate) fn go_and_c(project: &Project, name: &str) -> Outcome<PathBuf> {
+    project.command("cc", ["--version"]).read().map_err(|error| {
+        format!("{error}. Install a C compiler (Debian: gcc, libc6-dev): {name} is built by it")
+    })?;
+    go_programs(project, name, "1")
+}
+
+fn go_programs(project: &Project, name: &str, cgo: &str) -> Outcome<PathBuf> {
+    let dir = project.path(format!("testworld/{name}"));
+    let programs = project.target(format!("testworld/{name}/bin"));
+    let shared = project.target("testworld/go");
+    project.command("go", ["version"]).read().map_err(|error| {
+        format!("{error}. Install Go (https://go.dev/doc/install): the servers of {name} are built by it")
+    })?;
+    let tools = read_file(&dir.join("go.mod"))?.lines().any(|line| line.starts_with("tool"));
+    // A cache that is not read-only can be removed as all of the target directory is; a newer Go than is
+    // there is not fetched unasked.
+    project
+        .command("go", ["install", "./..."])
+        .args(tools.then_some("tool"))
+        .current_dir(&dir)
+        .env("GOBIN", &programs)
+        .env("GOPATH", &shared)
+        .env("GOMODCACHE", shared.join("mod"))
+        .env("GOCACHE", shared.join("cache"))
+        .env("GOFLAGS", "-modcacherw -mod=readonly -buildvcs=false -ldflags=-s")
+        .env("GOTOOLCHAIN", "local")
+        .env("GOWORK", "off")
+        .env("CGO_ENABLED", cgo)
+        .run()
+        .map_err(|error| format!("{error}. Building testworld/{name} needs a Go module proxy"))?;
+    Ok(programs)
+}
+
 /// A directory with what Debian packages hold, unpacked and not installed: that takes no root. What they
 /// depend on must be on the system.
 pub(crate) fn debian(project: &Project, name: &str, packages: &[String]) -> Outcome<PathBuf> {

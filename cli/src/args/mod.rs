@@ -1,15 +1,37 @@
 //! The command line.
 
+mod keyring;
 mod keys;
+mod spiffe;
+mod store;
 mod tokens;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{ArgGroup, Args, Parser, Subcommand, error::ErrorKind};
 
+#[cfg(feature = "oauth")]
+pub(crate) use self::keyring::OauthClient;
+pub(crate) use self::keyring::{
+    InitRing, KeyringCommand, KubeCredential, NewKeys, OauthCommand, OauthToken, RemoveFromRing,
+    RingStatus, RotateRing, Serve,
+};
 pub(crate) use self::keys::{
     ChangeKey, CreateKey, DestroyKey, ExportKey, ImportKey, KeysCommand, ListKeys, NewPassphrase,
     PublicKey, RotateKey, ShowKey, UseVersion,
+};
+#[cfg_attr(
+    not(feature = "spiffe"),
+    allow(unused_imports, reason = "only SPIFFE's commands look")
+)]
+pub(crate) use self::spiffe::{
+    DomainBundle, IssueSvid, PrintBundle, ServeSvids, SpiffeCommand, VerifySvid, WorkloadEntry,
+};
+pub(crate) use self::store::StoreCommand;
+#[cfg(feature = "store")]
+pub(crate) use self::store::{
+    AuditStore, Bind, CatObject, Format, GetObject, ListObjects, OpenObject, PutObject,
+    RewrapStore, StoreOptions,
 };
 pub(crate) use self::tokens::{
     InspectToken, Jwks, NamedAlgorithm, SignToken, TokenCommand, VerifyToken,
@@ -61,6 +83,9 @@ pub(crate) enum Command {
     Verify(Verify),
     Inspect(Inspect),
     Rewrap(Rewrap),
+    /// Seals, opens and looks after objects in S3, Azure Blob Storage and directories
+    #[command(subcommand, after_help = store::AFTER_HELP)]
+    Store(StoreCommand),
     /// Manages the keys of the local key store
     ///
     /// The store is the directory that BULLA_HOME names, or else `bulla` in your data directory.
@@ -73,6 +98,17 @@ pub(crate) enum Command {
     #[command(subcommand, after_help = tokens::AFTER_HELP)]
     Token(TokenCommand),
     Jwks(Jwks),
+    /// Keeps the signing keys of an issuer: makes, publishes, rotates and removes them
+    #[command(subcommand, after_help = keyring::AFTER_HELP)]
+    Keyring(KeyringCommand),
+    Serve(Serve),
+    /// Gets tokens from an authorization server
+    #[command(subcommand, after_help = keyring::OAUTH_AFTER_HELP)]
+    Oauth(OauthCommand),
+    KubeCredential(KubeCredential),
+    /// Issues and verifies identities of workloads, as SPIFFE has them
+    #[command(subcommand, after_help = spiffe::AFTER_HELP)]
+    Spiffe(SpiffeCommand),
     Doctor(Doctor),
     Completions(Completions),
     Man(Man),
@@ -255,8 +291,8 @@ pub(crate) struct Inspect {
 /// Checks configuration, key store and keys, and changes nothing
 ///
 /// Prints a line for each, with what to do. Asks every key of the configuration, or without one
-/// every key of the local key store. The exit code is 0 if there is no more than a warning, else
-/// that of the worst finding.
+/// every key of the local key store; and the SPIFFE Workload API, if SPIFFE_ENDPOINT_SOCKET names
+/// one. The exit code is 0 if there is no more than a warning, else that of the worst finding.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

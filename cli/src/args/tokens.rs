@@ -22,11 +22,6 @@ Examples:
 /// Longer than any token should last, and short enough that its end has a date.
 const MAX_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-const ALGORITHMS: [SigningAlgorithm; 10] = {
-    use SigningAlgorithm::*;
-    [Rs256, Rs384, Rs512, Ps256, Ps384, Ps512, Es256, Es384, Es512, Ed25519]
-};
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     Sign(SignToken),
@@ -46,11 +41,16 @@ Examples:
   bulla token sign --key local:id --iss https://id.example --sub ada --aud orders
   bulla token sign --key local:id --iss https://id.example --aud orders --ttl 5m \\
       --claim scope=read --claim admin:=false --claim 'roles:=[\"clerk\"]'
-  jq -n '{sub: \"ada\"}' | bulla token sign --key local:id --iss https://id.example --claims -")]
+  jq -n '{sub: \"ada\"}' | bulla token sign --key local:id --iss https://id.example --claims -
+  bulla token sign --ring keyring.json --iss https://id.example --sub ada --aud orders")]
+#[command(group(ArgGroup::new("signer").args(["key", "ring"]).required(true)))]
 pub(crate) struct SignToken {
     /// The key that signs, such as local:id, or a name from the configuration
     #[arg(short, long, value_name = "KEY")]
-    pub(crate) key: String,
+    pub(crate) key: Option<String>,
+    /// Sign with the key of this ring that signs now (see `bulla keyring`), by the name that it has there
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["alg", "kid"])]
+    pub(crate) ring: Option<PathBuf>,
     /// The algorithm, for RSA keys: the others have one [default: RS256]. EdDSA and Ed25519 are one by
     /// two names, of which verifiers may know only one [default: EdDSA]
     #[arg(long, value_name = "ALGORITHM", value_parser = algorithm(), hide_possible_values = true)]
@@ -165,8 +165,12 @@ pub(crate) struct InspectToken {
 #[command(after_help = "\
 Examples:
   bulla jwks > jwks.json                              # every key here that signs
-  bulla jwks --key local:id --key local:old-id > jwks.json")]
+  bulla jwks --key local:id --key local:old-id > jwks.json
+  bulla jwks --ring keyring.json > jwks.json          # those of a ring, by their names there")]
 pub(crate) struct Jwks {
+    /// The keys of this ring (see `bulla keyring`)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["keys", "alg"])]
+    pub(crate) ring: Option<PathBuf>,
     /// A key that signs, such as local:id, or a name from the configuration; give it again for more
     /// [default: all keys of the configuration that sign, or without one of the local key store]
     #[arg(short, long = "key", value_name = "KEY")]
@@ -185,14 +189,14 @@ pub(crate) struct NamedAlgorithm {
     pub(crate) ed25519: Option<Ed25519Name>,
 }
 
-fn algorithm() -> impl TypedValueParser<Value = NamedAlgorithm> {
-    let names = ALGORITHMS.iter().map(|algorithm| algorithm.as_str());
+pub(super) fn algorithm() -> impl TypedValueParser<Value = NamedAlgorithm> {
+    let names = SigningAlgorithm::ALL.iter().map(|algorithm| algorithm.as_str());
     PossibleValuesParser::new(names.chain([Ed25519Name::EdDsa.as_str()])).map(|name| named(&name))
 }
 
 /// Those that a key does not say of itself.
 fn published_algorithm() -> impl TypedValueParser<Value = NamedAlgorithm> {
-    let names = ALGORITHMS.iter().map(|algorithm| algorithm.as_str());
+    let names = SigningAlgorithm::ALL.iter().map(|algorithm| algorithm.as_str());
     let rsa = names.filter(|name| name.starts_with(['R', 'P']));
     let ed25519 = [Ed25519Name::EdDsa, Ed25519Name::Ed25519].map(Ed25519Name::as_str);
     PossibleValuesParser::new(rsa.chain(ed25519)).map(|name| named(&name))
@@ -202,8 +206,8 @@ fn published_algorithm() -> impl TypedValueParser<Value = NamedAlgorithm> {
 fn named(name: &str) -> NamedAlgorithm {
     let names = [Ed25519Name::EdDsa, Ed25519Name::Ed25519];
     let ed25519 = names.into_iter().find(|known| known.as_str() == name);
-    let known = ALGORITHMS.into_iter().find(|algorithm| algorithm.as_str() == name);
-    NamedAlgorithm { algorithm: known.unwrap_or(SigningAlgorithm::Ed25519), ed25519 }
+    let algorithm = SigningAlgorithm::from_name(name).unwrap_or(SigningAlgorithm::Ed25519);
+    NamedAlgorithm { algorithm, ed25519 }
 }
 
 fn ttl(text: &str) -> Result<Duration, String> {
@@ -277,7 +281,7 @@ mod tests {
 
     #[test]
     fn every_algorithm_has_its_name() {
-        for algorithm in ALGORITHMS {
+        for algorithm in SigningAlgorithm::ALL {
             assert_eq!(named(algorithm.as_str()).algorithm, algorithm);
         }
         assert_eq!(named("RS256").ed25519, None);

@@ -1,6 +1,7 @@
 //! `bulla jwks`.
 
 use bulla::SigningAlgorithm;
+use bulla_tokens::ring::RingKeys;
 
 use super::token::DEFAULT_RSA;
 use crate::{
@@ -9,11 +10,16 @@ use crate::{
     config,
     failure::{Failure, Outcome},
     json,
-    providers::{Keys, Names},
-    say,
+    providers::{Keys, Names, OpensNothing, ring_at},
+    say, shown,
 };
 
 pub(crate) fn run(args: &Jwks, session: &Session) -> Outcome<()> {
+    if let Some(path) = &args.ring {
+        let keys = RingKeys::new(ring_at(path), OpensNothing).provider_keys();
+        let set = session.runtime.block_on(keys.jwk_set());
+        return json::print(&*set.map_err(|error| Failure::from(error).at(&shown::path(path)))?);
+    }
     let names = names(&args.alg)?;
     let config = config::load(session.config.as_deref())?;
     let keys = Keys::choose_to_publish(config.as_ref(), &args.keys)?;

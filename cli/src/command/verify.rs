@@ -17,7 +17,11 @@ pub(crate) fn run(args: Verify, session: &Session) -> Outcome<()> {
     let opening = Prepared::new(args.opening, session)?;
     let source = Source::choose(args.file)?;
     let mut sealed = source.open()?.into_sealed()?;
-    let header = opening.open(&mut sealed, &source, session)?;
+    let header = opening.open_to_verify(&mut sealed, &source, session)?;
+    let compressed = match header.header().transform()? {
+        None => String::new(),
+        Some(transform) => format!(" as it was compressed ({transform})"),
+    };
     let mut progress = Progress::new(sealed.len, false);
     let Sealed { reader, name, len: sealed_len, .. } = sealed;
     let mut len = 0;
@@ -34,5 +38,5 @@ pub(crate) fn run(args: Verify, session: &Session) -> Outcome<()> {
         pump(&mut DecryptReader::new(header, reader), &name, &mut progress, count)?;
     }
     drop(progress);
-    stdio::print(&format!("{name}: verified, {len} bytes of plaintext\n"))
+    stdio::print(&format!("{name}: verified, {len} bytes of plaintext{compressed}\n"))
 }

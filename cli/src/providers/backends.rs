@@ -14,6 +14,8 @@ const ALWAYS: &str = "local";
 /// The kinds whose providers are features: the scheme, the feature, and whether this build has it.
 const FEATURES: &[(&str, &str, bool)] = &[
     ("awskms", "aws-kms", cfg!(feature = "aws-kms")),
+    ("gcpkms", "gcp-kms", cfg!(feature = "gcp-kms")),
+    ("azurekeyvault", "azure-keyvault", cfg!(feature = "azure-keyvault")),
     ("hashivault", "vault", cfg!(feature = "vault")),
     ("openbao", "vault", cfg!(feature = "vault")),
     ("pkcs11", "pkcs11", cfg!(feature = "pkcs11")),
@@ -52,6 +54,11 @@ pub(crate) fn registry(store: Store, passphrases: BTreeMap<String, Vec<Passphras
     let registry = Registry::builder().scheme(ALWAYS, Arc::new(local));
     #[cfg(feature = "aws-kms")]
     let registry = registry.scheme("awskms", Arc::new(bulla_aws_kms::AwsKmsScheme));
+    #[cfg(feature = "gcp-kms")]
+    let registry = registry.scheme("gcpkms", Arc::new(bulla_gcp_kms::GcpKmsScheme::default()));
+    #[cfg(feature = "azure-keyvault")]
+    let registry = registry
+        .scheme("azurekeyvault", Arc::new(bulla_azure_keyvault::AzureKeyVaultScheme::default()));
     #[cfg(feature = "vault")]
     let registry = registry
         .scheme("hashivault", Arc::new(bulla_vault::VaultScheme::vault()))
@@ -63,7 +70,7 @@ pub(crate) fn registry(store: Store, passphrases: BTreeMap<String, Vec<Passphras
 
 /// The provider of one key, behind its policy.
 pub(crate) async fn connect(registry: &Registry, key: &Key) -> bulla::Result<Provider> {
-    registry.connect_with(&key.name, &key.uri, key.policy.clone()).await
+    key.connect(registry).await
 }
 
 #[cfg(test)]

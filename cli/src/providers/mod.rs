@@ -5,17 +5,21 @@ mod backends;
 mod creating;
 mod keys;
 mod opening;
+mod ring;
 mod sealing;
 mod signing;
 
 use bulla::{ErrorKind, KeyUri, SharedProvider};
 use bulla_local::{KeyRecord, KeyType, Protection, Store};
 
+#[cfg(feature = "store")]
+pub(crate) use self::opening::{FromKey, from_key};
 pub(crate) use self::{
     backends::{connect, registry},
     creating::{Created, create},
     keys::Keys,
     opening::{Openers, named_recipients},
+    ring::{OpensNothing, maker, ring_at, to_sign},
     signing::{Names, stored_key},
 };
 use crate::{
@@ -116,7 +120,8 @@ mod tests {
         assert!(shown.starts_with("Resilient") && shown.contains(&deadline), "{shown}");
         let again = connect(&registry, key).await.unwrap_err();
         assert_eq!(again.kind(), ErrorKind::AlreadyExists);
-        let error = connect(&registry, config.key("x").unwrap()).await.unwrap_err();
+        let bare = bulla::Registry::builder().build();
+        let error = connect(&bare, config.key("x").unwrap()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 }

@@ -40,22 +40,36 @@ impl Keys {
         passphrases: &Passphrases,
         runtime: &Handle,
     ) -> Outcome<Openers> {
-        self.opener_with(store()?, header, passphrases, runtime)
+        self.opener_with(store()?, Some(header), passphrases, runtime)
+    }
+
+    /// The same for messages that nobody has seen yet, of whatever kind of key. Only local keys that are
+    /// named have their passphrases asked for.
+    #[cfg(feature = "store")]
+    pub(crate) fn opener_of_any(
+        self,
+        passphrases: &Passphrases,
+        runtime: &Handle,
+    ) -> Outcome<Openers> {
+        self.opener_with(store()?, None, passphrases, runtime)
     }
 
     fn opener_with(
         self,
         store: Store,
-        header: &Header,
+        header: Option<&Header>,
         passphrases: &Passphrases,
         runtime: &Handle,
     ) -> Outcome<Openers> {
         let named = self.named.keys;
-        for name in named.iter().filter_map(|key| local_name(&key.uri)) {
-            existing(&store, name)?;
-        }
+        let local = named.iter().filter_map(|key| local_name(&key.uri));
+        let local = local.map(|name| existing(&store, name)).collect::<Outcome<Vec<_>>>()?;
         let builder = Local::builder(store.clone()).label("local").open_all();
-        let local = passphrases.unlock_for(builder, &store, header)?.build()?;
+        let local = match header {
+            Some(header) => passphrases.unlock_for(builder, &store, header)?,
+            None => passphrases.unlock_all(builder, &local)?,
+        };
+        let local = local.build()?;
         let policy = Policy::builder().attempt_timeout(LONGEST).deadline(LONGEST).max_attempts(1);
         let registry = registry(store, BTreeMap::new());
         let local = Resilient::new(Arc::new(local), policy.build()?);
@@ -66,8 +80,10 @@ impl Keys {
         let configured: Vec<_> = configured.collect();
         let named = named.into_iter().filter(|key| local_name(&key.uri).is_none());
         // Others can't open it, and asking for them takes time and credentials.
-        let sealed_to =
-            |key: &Key| header.recipients().iter().any(|r| r.key.scheme() == key.uri.name_scheme());
+        let sealed_to = |key: &Key| {
+            let Some(header) = header else { return true };
+            header.recipients().iter().any(|r| r.key.scheme() == key.uri.name_scheme())
+        };
         let keys: Vec<_> = named.chain(configured).filter(sealed_to).collect();
         let connected = runtime.block_on(connect_each(&registry, &keys));
         let unopened = keys.iter().zip(connected).filter_map(|(key, connected)| {
@@ -129,6 +145,68 @@ fn elsewhere_recipient(
     own.cloned().ok_or_else(|| Failure::usage(format!("{} does not seal", key.name)))
 }
 
+/// A key that objects are to be sealed to no more.
+#[cfg(feature = "store")]
+pub(crate) enum FromKey {
+    /// One of the local store.
+    Held(KeyName),
+    /// One that the local store has not, or has no more.
+    Gone(KeyName),
+    /// By the name that headers have of it, whoever has it.
+    Shown(String),
+    /// By its provider, whichever of its names a header has.
+    Provider(Provider),
+}
+
+/// The key that the user means: by a name in the configuration, by a key URI, or as an audit shows it.
+#[cfg(feature = "store")]
+pub(crate) fn from_key(text: &str, config: Option<&Config>, runtime: &Handle) -> Outcome<FromKey> {
+    let chosen = match Keys::choose(config, &[text.to_owned()]) {
+        Ok(chosen) => chosen,
+        Err(_) if is_shown(text) => return Ok(FromKey::Shown(text.to_owned())),
+        Err(failure) => return Err(failure),
+    };
+    let Ok([key]) = <[Key; 1]>::try_from(chosen.named.keys) else {
+        return Err(Failure::usage(format!("`{text}` is a group; name the keys to replace")));
+    };
+    let store = store()?;
+    if let Some(name) = local_name(&key.uri) {
+        return Ok(match store.key(name) {
+            Ok(record) => FromKey::Held(KeyName::new("local", record.id)?),
+            // A mistake would find nothing to do, and say so.
+            Err(_) if is_id(name) => FromKey::Gone(KeyName::new("local", name.to_owned())?),
+            Err(_) => return existing(&store, name).map(|_| FromKey::Shown(text.to_owned())),
+        });
+    }
+    let provider = runtime.block_on(connect(&registry(store, BTreeMap::new()), &key));
+    let provider = provider.map_err(|error| {
+        Failure::from(error)
+            .of_key(&key.name)
+            .hint("`bulla store audit` shows the names of keys, which can be given as they are")
+    })?;
+    match provider.sealing_key() {
+        Some(_) => Ok(FromKey::Provider(provider)),
+        None => Err(Failure::usage(format!("{} does not seal", key.name))),
+    }
+}
+
+/// Whether it can be the name of a key as headers have it, and no URI with its authority.
+#[cfg(feature = "store")]
+fn is_shown(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, id)| {
+        scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !id.is_empty()
+            && !id.starts_with("//")
+            && id.bytes().all(|b| b.is_ascii_graphic())
+    })
+}
+
+/// An id of the local store.
+#[cfg(feature = "store")]
+fn is_id(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
 #[cfg(test)]
 mod tests {
     use bulla::{Context, CryptoProviderExt as _, format::Preamble};
@@ -153,7 +231,7 @@ mod tests {
         let keys = Keys::default();
         let handle = runtime.handle();
         let Openers { opener, unopened } =
-            keys.opener_with(store, head.header(), &passphrases, handle).unwrap();
+            keys.opener_with(store, Some(head.header()), &passphrases, handle).unwrap();
         assert!(unopened.is_empty());
         let opened = runtime.block_on(opener.open(&sealed, &context)).unwrap();
         assert_eq!(&*opened, b"text");

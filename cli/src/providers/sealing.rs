@@ -69,6 +69,15 @@ impl Keys {
 }
 
 impl Sealing {
+    /// The sealer, for more than one message. Says who can't open any of them.
+    pub(crate) fn into_sealer(self) -> Sealer<Provider> {
+        for Missing { name, why } in &self.missing {
+            let why = Failure::message_of(why, name);
+            say::note(&format!("not sealed to {name}: {why}"));
+        }
+        self.sealer
+    }
+
     /// Says who can't open what was sealed, and how to mend that. `file` is what holds it.
     pub(crate) fn report_missing(self, missed: &[MissingRecipient], file: &str) {
         let missed = missed.iter().map(|missed| Missing {

@@ -187,6 +187,13 @@ fn a_broken_configuration_does_not_hide_the_store() {
     expect(&said[1], "FAIL  configuration: ", "bulla.toml:3:1: unknown field `url`");
     let said = lines(&sandbox, "--config gone.toml", 2);
     expect(&said[0], "FAIL  configuration: gone.toml: no such file", "--config names it");
+}
+
+/// The lane `features` runs this with the command as it is built by default.
+#[cfg(not(feature = "gcp-kms"))]
+#[test]
+fn a_key_without_a_provider_in_this_build_is_told_of() {
+    let sandbox = sandbox();
     sandbox.configure(
         "[keys.cloud]\nuri = \"gcpkms://projects/p/locations/global/keyRings/r/cryptoKeys/x\"",
     );
@@ -210,7 +217,8 @@ fn json_has_the_documented_fields() {
     assert!(app["key"]["latency_ms"].take().as_f64().unwrap() > 0.0);
     let key = json!({
         "uri": "local:one", "type": "aes-256", "state": "active", "version": "1",
-        "latency_ms": null, "seals": "bound", "direct_limit": 4096, "signing": [],
+        "latency_ms": null, "seals": "bound", "public_key_wraps": null, "direct_limit": 4096,
+        "signing": [],
     });
     assert_eq!(app["key"], key);
     assert_eq!(app["status"], "ok");

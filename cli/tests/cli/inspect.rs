@@ -146,3 +146,55 @@ fn a_direct_message_is_told_from_a_sealed_one() {
         sandbox.run("inspect bad").expect(3, "bad: not sealed data");
     }
 }
+
+#[test]
+fn a_compressed_message_is_shown_and_not_opened() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("keys create app");
+    let store = bulla_local::Store::at(sandbox.home());
+    let local = bulla_local::Local::builder(store).sealing_key("app").build().unwrap();
+    let context = bulla::Context::new().with_key("tenant", "acme").unwrap();
+    let context = context.with_transform(bulla::format::Transform::Zstd).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let message = runtime.block_on(local.seal(b"packed", &context)).unwrap();
+    sandbox.write("log.zst.bulla", &message);
+    let text = String::from_utf8(sandbox.ok("inspect log.zst.bulla")).unwrap();
+    for line in ["plaintext:    6 bytes as it was transformed: zstd", "  bulla.transform = zstd"] {
+        assert!(text.lines().any(|l| l == line), "{line:?} is not in:\n{text}");
+    }
+    assert_eq!(json(&sandbox, "inspect log.zst.bulla --json")["transform"], "zstd");
+    for args in [
+        "decrypt log.zst.bulla -c tenant=acme -o out",
+        "decrypt log.zst.bulla --stored-context -o out",
+        "decrypt log.zst.bulla -c tenant=acme --range 0..3 -o out",
+    ] {
+        let ended = sandbox.run(args);
+        ended.expect(1, "compressed (zstd) before it was sealed");
+        assert!(ended.stderr.contains("bulla-pipeline"), "{}", ended.stderr);
+        assert!(ended.stdout.is_empty());
+    }
+    assert_eq!(sandbox.names(), ["log.zst.bulla"]);
+    // It can be verified, since nothing is handed out.
+    for args in ["-c tenant=acme", "--stored-context"] {
+        let said = sandbox.ok(&format!("verify log.zst.bulla {args}"));
+        let said = String::from_utf8(said).unwrap();
+        assert!(
+            said.ends_with("verified, 6 bytes of plaintext as it was compressed (zstd)\n"),
+            "{said}"
+        );
+    }
+    sandbox.run("verify log.zst.bulla -c tenant=other").expect(3, "context mismatch");
+    sandbox.run("verify log.zst.bulla").expect(3, "context mismatch");
+    let mut altered = message.clone();
+    *altered.last_mut().unwrap() ^= 1;
+    sandbox.write("log.zst.bulla", &altered);
+    sandbox.run("verify log.zst.bulla -c tenant=acme").expect(3, "not authentic");
+    sandbox.write("log.zst.bulla", &message);
+    // Naming the pair is no way round.
+    let ended = sandbox.run("decrypt log.zst.bulla -c tenant=acme -c bulla.transform=zstd -o out");
+    ended.expect(2, "kept for the library");
+    // Its recipients can be changed as any other's, and it stays what it is.
+    sandbox.ok("keys create spare");
+    sandbox.ok("rewrap log.zst.bulla --add local:spare");
+    assert_eq!(json(&sandbox, "inspect log.zst.bulla --json")["transform"], "zstd");
+}

@@ -24,6 +24,8 @@ mod pipes;
 mod range;
 mod rewrap;
 mod sandbox;
+#[cfg(feature = "spiffe")]
+mod spiffe;
 mod tampering;
 mod terminal;
 mod together;

@@ -3,7 +3,8 @@
 #[test]
 fn transcripts() {
     let home = tempfile::tempdir().unwrap();
-    trycmd::TestCases::new()
+    let cases = trycmd::TestCases::new();
+    cases
         .register_bin("bulla", std::path::Path::new(env!("CARGO_BIN_EXE_bulla")))
         .env("BULLA_HOME", home.path().join("keys").to_str().unwrap())
         .env("XDG_CONFIG_HOME", home.path().join("config").to_str().unwrap())
@@ -12,4 +13,7 @@ fn transcripts() {
         .insert_var("[KEYS]", home.path().join("keys").to_str().unwrap().to_owned())
         .unwrap()
         .case("tests/cmd/*.trycmd");
+    if cfg!(feature = "store") {
+        cases.case("tests/cmd/store/*.trycmd");
+    }
 }

@@ -56,12 +56,39 @@ fn the_documented_example_is_one() {
 }
 
 #[test]
+fn public_key_wraps_are_accepted_of_keys_that_have_them() {
+    let key = |uri: &str, accept: &str| {
+        format!("[keys.k]\nuri = \"{uri}\"\naccept-public-key-wraps = {accept}\n")
+    };
+    for (uri, accept) in [
+        ("azurekeyvault://acme/orders", true),
+        ("azurekeyvault://acme/orders", false),
+        ("pkcs11:object=orders", true),
+    ] {
+        let config = parse(&key(uri, &accept.to_string())).unwrap();
+        assert_eq!(config.key("k").unwrap().accept_public_key_wraps, accept);
+    }
+    let config = parse("[keys.k]\nuri = \"azurekeyvault://acme/orders\"").unwrap();
+    assert!(!config.key("k").unwrap().accept_public_key_wraps);
+    for uri in ["local:k", "awskms:///alias/k", "hashivault://k"] {
+        refused_once(
+            &key(uri, "true"),
+            "3:27",
+            "is for keys that are sealed to by their public half",
+        );
+        refused_once(&key(uri, "false"), "3:27", "azurekeyvault, pkcs11");
+    }
+    refused_once(&key("pkcs11:object=orders", "\"yes\""), "3:27", "boolean");
+}
+
+#[test]
 fn every_field_of_the_schema_is_documented() {
     let doc = include_str!("../../../docs/configuration.md");
     for field in [
         "default",
         "uri",
         "policy",
+        "accept-public-key-wraps",
         "recipients",
         "write",
         "header-len",
@@ -131,7 +158,7 @@ attempt-timeout = "1d"
         "bulla.toml:1:11: there is no key or group `nobody`",
         "bulla.toml:2:1: unknown field `colour`, expected one of `default`, `keys`, `groups`, `policies`",
         "bulla.toml:5:7: `uri` is no key URI: unknown scheme \"loca\"",
-        "bulla.toml:9:1: unknown field `url`, expected `uri` or `policy`, in: url = \"local:two\"",
+        "bulla.toml:9:1: unknown field `url`, expected one of `uri`, `policy`, `accept-public-key-wraps`, in: url = \"local:two\"",
         "bulla.toml:11:7: `keys..hidden`: a name is 1 to 64 of",
         "bulla.toml:13:10: there is no policy `none`",
         "bulla.toml:16:32: `cloud` is no key; recipients are names from [keys]",

@@ -6,7 +6,7 @@ mod subject;
 use std::sync::Arc;
 
 use crate::{
-    Env,
+    Env, Hooked,
     remember::Remember,
     subject::{Core, Subject},
 };
@@ -78,9 +78,9 @@ pub const FAULTS: &[Fault] = &[
 #[must_use]
 pub fn env(fault: Option<Fault>) -> Env {
     let provider = Arc::new(Faulty::new("one", fault));
-    let counted = Arc::new(Remember::new(provider.clone_dyn()));
+    let counted = Remember::in_front_of(provider.clone_dyn());
     let sloppy = |core| -> Arc<dyn Subject> { Arc::new(Sloppy { core: Core(core), fault }) };
-    let remembering: Arc<dyn bulla::CryptoProvider> = Arc::<Remember>::clone(&counted);
+    let remembering: Arc<dyn bulla::CryptoProvider> = Arc::<Hooked<Remember>>::clone(&counted);
     let mut env =
         Env::of_subjects(sloppy(provider.clone_dyn()), sloppy(Arc::new(Faulty::new("two", fault))));
     env.quiet = sloppy(remembering);

@@ -172,6 +172,7 @@ impl RemoteKeysBuilder {
             proxy: self.proxy.as_deref().map(address::proxy).transpose()?,
             timeout: self.policy.connect_timeout,
             resolve: connect::system(),
+            wire: connect::MAX_WIRE,
         };
         let http = Http { connector, timeout: self.policy.timeout };
         let fetcher = Fetcher { http, policy: self.policy, clock: self.clock, telemetry };

@@ -33,8 +33,8 @@ use crate::{
     network::{AddressPolicy, Network, Word},
 };
 
-/// Bytes that are read of a connection, TLS and its certificates included.
-const MAX_WIRE: usize = 1024 * 1024;
+/// Bytes that are read of a connection, TLS and its certificates included, where nothing larger is asked for.
+pub(crate) const MAX_WIRE: usize = 1024 * 1024;
 
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 16;
@@ -46,6 +46,8 @@ pub(crate) struct Connector {
     /// The time for all of it.
     pub(crate) timeout: Duration,
     pub(crate) resolve: Resolve,
+    /// Bytes that are read of a connection.
+    pub(crate) wire: usize,
 }
 
 pub(crate) type Resolve = Arc<dyn Fn(String, u16) -> Resolving + Send + Sync>;
@@ -147,7 +149,7 @@ impl Connector {
         let mut http = HttpConnector::new_with_resolver(Judged(addresses));
         http.set_connect_timeout(Some(self.timeout));
         http.set_nodelay(true);
-        Dialer(http)
+        Dialer { http, wire: self.wire }
     }
 }
 
@@ -187,7 +189,10 @@ fn unreachable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Er
 
 /// Opens a connection to one of the addresses, of which only so much is read.
 #[derive(Clone)]
-struct Dialer(HttpConnector<Judged>);
+struct Dialer {
+    http: HttpConnector<Judged>,
+    wire: usize,
+}
 
 impl Service<Uri> for Dialer {
     type Response = Wire;
@@ -195,14 +200,14 @@ impl Service<Uri> for Dialer {
     type Future = Pin<Box<dyn Future<Output = Result<Wire, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx)
+        self.http.poll_ready(cx)
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.0.call(uri);
+        let (connecting, wire) = (self.http.call(uri), self.wire);
         Box::pin(async move {
             let stream = connecting.await?.into_inner();
-            Ok(TokioIo::new(Bounded::new(stream, MAX_WIRE)))
+            Ok(TokioIo::new(Bounded::new(stream, wire)))
         })
     }
 }
@@ -250,6 +255,7 @@ mod tests {
             proxy: None,
             timeout,
             resolve,
+            wire: MAX_WIRE,
         }
     }
 

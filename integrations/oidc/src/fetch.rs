@@ -113,8 +113,9 @@ impl Fetcher {
             limit: wanted.limit,
             etag: known.and_then(|known| known.etag.as_ref()),
             past_caches: wanted.search,
+            form: None,
         };
-        let Answer { headers, body, network } = self.http.get(&request).await?;
+        let Answer { headers, body, network, .. } = self.http.send(&request).await?;
         let stated = headers.contains_key(CACHE_CONTROL);
         let (value, changed, before) = match (body, known) {
             (Some(body), _) => (Arc::new(parse(&body)?), Changed::Yes, None),

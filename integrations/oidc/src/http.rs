@@ -1,16 +1,17 @@
-//! One GET, with everything that comes back bounded.
+//! One request, with everything that comes back bounded.
 
 use std::time::Duration;
 
 use bulla::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Response, StatusCode,
     header::{
-        ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, HOST, IF_NONE_MATCH, USER_AGENT,
+        ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HOST,
+        IF_NONE_MATCH, USER_AGENT,
     },
 };
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::{
     body::{Body, Incoming},
     client::conn::http1,
@@ -52,9 +53,13 @@ pub(crate) struct Request<'a> {
     pub(crate) etag: Option<&'a HeaderValue>,
     /// Asks caches on the way to look themselves (RFC 9111, section 5.2.1.4).
     pub(crate) past_caches: bool,
+    /// A form to be sent: by POST then, and not by GET. What refuses it is an answer.
+    pub(crate) form: Option<&'a str>,
 }
 
 pub(crate) struct Answer {
+    #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "only forms are refused by it"))]
+    pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     /// None if the answer at hand is still the right one.
     pub(crate) body: Option<Vec<u8>>,
@@ -65,7 +70,7 @@ pub(crate) struct Answer {
 impl Http {
     /// Asks on a connection of its own: keys are asked for once in an hour, and what a connection may
     /// carry is then what an answer may.
-    pub(crate) async fn get(&self, request: &Request<'_>) -> Result<Answer> {
+    pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Answer> {
         in_time(self.timeout, async {
             let Connected { io, network } =
                 self.connector.connect(request.url, request.word).await?;
@@ -95,21 +100,25 @@ async fn exchange(
     let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(not_sent)?;
     let mut driver = JoinSet::new(); // the connection ends when this is dropped
     driver.spawn(connection);
-    let mut response = sender.send_request(get(request)?).await.map_err(not_sent)?;
-    match response.status() {
-        StatusCode::OK => {
+    let mut response = sender.send_request(written(request)?).await.map_err(not_sent)?;
+    let status = response.status();
+    let body = match status {
+        _ if status == StatusCode::OK || (request.form.is_some() && is_answer(status)) => {
             allowance.add(request.limit + MAX_FRAMING);
-            let body = body(&mut response, request.limit).await?;
-            Ok(Answer { headers: response.into_parts().0.headers, body: Some(body), network })
+            Some(body(&mut response, request.limit).await?)
         }
-        StatusCode::NOT_MODIFIED if request.etag.is_some() => {
-            Ok(Answer { headers: response.into_parts().0.headers, body: None, network })
-        }
-        status => Err(refused(status, response.headers())),
-    }
+        StatusCode::NOT_MODIFIED if request.etag.is_some() => None,
+        status => return Err(refused(status, response.headers())),
+    };
+    Ok(Answer { status, headers: response.into_parts().0.headers, body, network })
 }
 
-fn get(request: &Request<'_>) -> Result<http::Request<Empty<Bytes>>> {
+/// What an authorization server refuses a request with (RFC 6749, section 5.2).
+fn is_answer(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}
+
+fn written(request: &Request<'_>) -> Result<http::Request<Full<Bytes>>> {
     let mut path = request.url.path().to_owned();
     if let Some(query) = request.url.query() {
         path.extend(["?", query]);
@@ -118,19 +127,27 @@ fn get(request: &Request<'_>) -> Result<http::Request<Empty<Bytes>>> {
     if let Some(port) = request.url.port() {
         host.push_str(&format!(":{port}"));
     }
-    let mut get = http::Request::get(path)
+    let method = if request.form.is_some() { Method::POST } else { Method::GET };
+    let mut written = http::Request::builder()
+        .method(method)
+        .uri(path)
         .header(HOST, host)
         .header(USER_AGENT, concat!("bulla-oidc/", env!("CARGO_PKG_VERSION")))
         .header(ACCEPT, request.accept)
         // A compressed body may be small until it is unpacked.
         .header(ACCEPT_ENCODING, "identity");
     if let Some(etag) = request.etag {
-        get = get.header(IF_NONE_MATCH, etag);
+        written = written.header(IF_NONE_MATCH, etag);
     }
     if request.past_caches {
-        get = get.header(CACHE_CONTROL, "no-cache");
+        written = written.header(CACHE_CONTROL, "no-cache");
     }
-    get.body(Empty::new()).map_err(|error| {
+    let mut body = Full::default();
+    if let Some(form) = request.form {
+        written = written.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        body = Full::from(form.to_owned());
+    }
+    written.body(body).map_err(|error| {
         Error::new(ErrorKind::InvalidInput, "the address can't be asked for").with_source(error)
     })
 }
@@ -227,6 +244,7 @@ mod tests {
             limit: LIMIT,
             etag: None,
             past_caches: false,
+            form: None,
         };
         let exchange = exchange(ours, &request, Network::Internet);
         let result = in_time(Duration::from_secs(10), exchange).await;

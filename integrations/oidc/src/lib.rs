@@ -65,7 +65,11 @@
 mod address;
 mod bounded;
 mod builder;
+#[cfg(feature = "client")]
+pub mod client;
 mod connect;
+#[cfg(feature = "documents")]
+pub mod documents;
 mod fetch;
 mod freshness;
 #[cfg(fuzzing)]
@@ -78,6 +82,8 @@ mod network;
 mod observe;
 mod origin;
 mod policy;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod state;
 mod tls;
 

@@ -3,9 +3,12 @@
 use std::{error::Error as StdError, sync::Arc};
 
 use bulla::{Error, ErrorKind, Result};
+#[cfg(feature = "documents")]
+use rustls::client::Resumption;
 use rustls::{
     ClientConfig,
-    crypto::aws_lc_rs,
+    client::danger::ServerCertVerifier,
+    crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, pem::PemObject},
 };
 use rustls_platform_verifier::Verifier;
@@ -22,14 +25,30 @@ pub(crate) fn connector(roots: &[Vec<u8>]) -> Result<TlsConnector> {
             invalid("a root certificate can't be used, or TLS can't be set up").with_source(error)
         })?,
     };
+    Ok(TlsConnector::from(Arc::new(config(provider, Arc::new(verifier))?)))
+}
+
+/// Trusts whom this verifier does, at each connection: none is resumed, since what was trusted then may not
+/// be now.
+#[cfg(feature = "documents")]
+pub(crate) fn connector_with(verifier: Arc<dyn ServerCertVerifier>) -> Result<TlsConnector> {
+    let mut config = config(Arc::new(aws_lc_rs::default_provider()), verifier)?;
+    config.resumption = Resumption::disabled();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn config(
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<ClientConfig> {
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(not_set_up)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsConnector::from(Arc::new(config)))
+    Ok(config)
 }
 
 fn certificates(pems: &[Vec<u8>]) -> Result<Vec<CertificateDer<'static>>> {

@@ -1,10 +1,13 @@
 //! One key of the provider.
 
-use bulla::{KeyName, Result};
+use bulla::{
+    KeyName, Result,
+    provider::{Bindings, BoundKey, Role},
+};
 use tokio::sync::OnceCell;
 
 use crate::{
-    arn::KeyArn,
+    arn::{KeyArn, SCHEME},
     client::Kms,
     metadata::{Described, Purpose},
 };
@@ -52,5 +55,42 @@ impl Bound {
     /// The public key, by one GetPublicKey for as long as the provider lives.
     pub(crate) async fn public(&self, kms: &Kms) -> Result<Vec<u8>> {
         self.public.get_or_try_init(|| kms.public_key(&self.arn)).await.cloned()
+    }
+}
+
+/// The keys of one provider.
+pub(crate) type Keys = Bindings<Bound>;
+
+/// Whether these are the same keys by name, in the same roles.
+pub(crate) fn same_names(one: &Keys, other: &Keys) -> bool {
+    let names = |keys: &Keys| -> Vec<KeyName> {
+        let roles = keys.sealing_key().into_iter().chain(keys.signing_key());
+        keys.iter().chain(roles).map(|bound| bound.name.clone()).collect()
+    };
+    names(one) == names(other)
+}
+
+impl BoundKey for Bound {
+    fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    fn seals(&self) -> bool {
+        self.purpose == Purpose::Seal
+    }
+
+    fn answers_to(&self, name: &KeyName) -> bool {
+        // By its ARN, or by that of another replica of a multi-Region key.
+        self.name == *name
+            || (name.scheme() == SCHEME
+                && KeyArn::parse(name.id()).is_some_and(|arn| self.arn.is_same_key(&arn)))
+    }
+
+    fn refuses(&self, _: Role) -> Option<&'static str> {
+        None
+    }
+
+    fn mentioned_again(&mut self, again: Self) {
+        self.aliases.extend(again.aliases);
     }
 }

@@ -1,12 +1,12 @@
 //! What keys can do.
 
 use bulla::{
-    Error, ErrorKind, Result, SigningAlgorithm,
+    Result, SigningAlgorithm,
     provider::{Capabilities, ContextBinding},
 };
 
 use crate::{
-    keys::Keys,
+    bound::Keys,
     metadata::{Pair, Purpose},
 };
 
@@ -23,18 +23,10 @@ pub(crate) const MAX_WRAPPED_LEN: usize = 512;
 /// # Errors
 /// [`ErrorKind::InvalidInput`] if the signing key can't do the one that is pinned.
 pub(crate) fn of(keys: &Keys, pinned: Option<SigningAlgorithm>) -> Result<Capabilities> {
-    let opens = keys.all.iter().any(|bound| bound.purpose == Purpose::Seal);
+    let opens = keys.iter().any(|bound| bound.purpose == Purpose::Seal);
     let mut capabilities = if opens { sealing() } else { Capabilities::none() };
-    if let Some(Purpose::Sign(pair)) = keys.signing.as_ref().map(|bound| bound.purpose) {
-        let all = pair.algorithms();
-        capabilities.signing = match pinned {
-            None => all.to_vec(),
-            Some(one) if all.contains(&one) => vec![one],
-            Some(one) => {
-                let message = format!("the signing key can't do {one}");
-                return Err(Error::new(ErrorKind::InvalidInput, message));
-            }
-        };
+    if let Some(Purpose::Sign(pair)) = keys.signing_key().map(|bound| bound.purpose) {
+        capabilities.set_signing(pair.algorithms(), pinned)?;
     }
     Ok(capabilities)
 }

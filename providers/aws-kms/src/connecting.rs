@@ -4,17 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use aws_config::{BehaviorVersion, Region, timeout::TimeoutConfig};
 use aws_sdk_kms::config::{Config, StalledStreamProtectionConfig, retry::RetryConfig};
-use bulla::{Error, ErrorKind, Operation, Result, SigningAlgorithm};
+use bulla::{Error, ErrorKind, Operation, Result, SigningAlgorithm, provider::Role};
 
 use crate::{
     arn::{KeyArn, SCHEME},
-    bound::Bound,
+    bound::{Bound, Keys},
     capabilities,
     client::Kms,
-    keys::Keys,
     plain_http::NoPlainHttp,
     provider::AwsKms,
-    roles::{self, Role},
     settings::{AwsKmsBuilder, Given},
 };
 
@@ -126,7 +124,7 @@ impl Prepared {
             if key.contains("alias/") {
                 bound.aliases.push(key.clone());
             }
-            roles::add(&mut keys, bound, *role)?;
+            keys.add(bound, *role)?;
         }
         Ok(keys)
     }

@@ -8,7 +8,6 @@ mod client;
 mod connecting;
 mod endpoint;
 mod error;
-mod keys;
 mod metadata;
 mod plain_http;
 mod provider;

@@ -16,7 +16,11 @@ use bulla::{
     provider::{Availability, Capabilities, Health, KeyInfo, UnwrapPolicy},
 };
 
-use crate::{bound::Bound, capabilities, client::Kms, keys::Keys};
+use crate::{
+    bound::{Bound, Keys},
+    capabilities,
+    client::Kms,
+};
 
 /// Keys in AWS KMS.
 ///
@@ -66,9 +70,7 @@ impl AwsKms {
 
     async fn ask(&self) -> Result<Health> {
         let start = Instant::now();
-        let keys = &self.keys;
-        let asked = keys.sealing.as_ref().or(keys.signing.as_ref()).or(keys.all.first());
-        if let Some(bound) = asked {
+        if let Some(bound) = self.keys.main() {
             self.kms()?.describe(bound.arn.as_str()).await?.check_usable()?;
         }
         Ok(Health::new(start.elapsed()))
@@ -86,7 +88,7 @@ impl CryptoProvider for AwsKms {
     }
 
     fn sealing_key(&self) -> Option<&KeyName> {
-        self.keys.sealing.as_ref().map(|bound| &bound.name)
+        self.keys.sealing_key().map(|bound| &bound.name)
     }
 
     fn opens(&self, key: &KeyName) -> Option<UnwrapPolicy> {
@@ -98,10 +100,7 @@ impl CryptoProvider for AwsKms {
     /// KMS rotates key material behind one ARN and doesn't tell in the ciphertext: a wrap by the
     /// sealing key, or by a replica of it, is current.
     fn is_sealing_key(&self, key: &KeyName) -> bool {
-        let opening = self.keys.opening(key);
-        opening
-            .zip(self.keys.sealing.as_ref())
-            .is_some_and(|(own, sealing)| Arc::ptr_eq(own, sealing))
+        self.keys.is_sealing_key(key)
     }
 
     fn is_current(&self, wrapped: &Wrapped) -> bool {
@@ -117,7 +116,7 @@ impl CryptoProvider for AwsKms {
 
     async fn describe_keys(&self) -> Vec<(KeyName, Result<KeyInfo>)> {
         let mut described = Vec::new();
-        for bound in &self.keys.all {
+        for bound in self.keys.iter() {
             let info = self.tell(Operation::DescribeKeys, self.describe(bound).await);
             described.push((bound.name.clone(), info));
         }

@@ -7,13 +7,14 @@ use std::{
 
 use bulla::{
     Error, ErrorKind, Operation, Result, SharedProvider,
+    provider::Role,
     resilience::{Failover, Policy, Resilient},
 };
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    arn::KeyArn, connecting::Prepared, provider::AwsKms, roles::Role, settings::AwsKmsBuilder,
+    arn::KeyArn, connecting::Prepared, provider::AwsKms, settings::AwsKmsBuilder,
     unreached::Unreached,
 };
 
@@ -147,7 +148,7 @@ impl Prepared {
     fn replicas_of(&self, wanted: &[(String, Role)], sibling: &AwsKms) -> Option<AwsKms> {
         let alike = self.wanted.len() == wanted.len()
             && self.wanted.iter().zip(wanted).all(|(a, b)| a.1 == b.1 && is_same(&a.0, &b.0));
-        let replicas = sibling.keys.replicas(&self.region).filter(|_| alike)?;
+        let replicas = sibling.keys.map(|key| key.replica(&self.region)).filter(|_| alike)?;
         self.with(replicas).ok()
     }
 }

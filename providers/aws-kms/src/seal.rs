@@ -30,7 +30,7 @@ impl AwsKms {
         to: &EncryptionContext,
     ) -> Result<Wrapped> {
         let (kms, source) = self.to_open(sealed)?;
-        let sealing = self.keys.sealing()?;
+        let sealing = self.keys.to_seal()?;
         let from = (&source.arn, KeyUse::Direct.pairs(from));
         let to = (&sealing.arn, KeyUse::Direct.pairs(to));
         Ok(wrapped(sealing, kms.reencrypt(from, to, &sealed.blob).await?))
@@ -39,12 +39,7 @@ impl AwsKms {
     /// The key that a record names: on the list, and by the ARN of this region.
     fn to_open(&self, sealed: &Wrapped) -> Result<(&Kms, &Bound)> {
         let kms = self.kms()?;
-        let bound = self.keys.opening(&sealed.key).ok_or_else(|| {
-            Error::new(
-                ErrorKind::NoRecipient,
-                format!("key {} is not among those that this provider may open", sealed.key),
-            )
-        })?;
+        let bound = self.keys.to_open(&sealed.key)?;
         let native = sealed.algorithm == WrapAlgorithm::Native && sealed.version.is_none();
         if !native || !(1..=MAX_CIPHERTEXT_LEN).contains(&sealed.blob.len()) {
             return Err(Error::not_authentic());
@@ -64,7 +59,7 @@ impl AwsKms {
 
     async fn wrap(&self, key: &DataKey, context: &EncryptionContext) -> Result<Wrapped> {
         let kms = self.kms()?;
-        let sealing = self.keys.sealing()?;
+        let sealing = self.keys.to_seal()?;
         let pairs = KeyUse::DataKey.pairs(context);
         let blob = kms.encrypt(&sealing.arn, key.expose(), pairs).await?;
         check_wrap(&sealing.arn, &blob)?;
@@ -73,7 +68,7 @@ impl AwsKms {
 
     async fn generate(&self, context: &EncryptionContext) -> Result<(DataKey, Wrapped)> {
         let kms = self.kms()?;
-        let sealing = self.keys.sealing()?;
+        let sealing = self.keys.to_seal()?;
         let pairs = KeyUse::DataKey.pairs(context);
         let (plaintext, blob) = kms.generate(&sealing.arn, pairs).await?;
         check_wrap(&sealing.arn, &blob)?;
@@ -82,7 +77,7 @@ impl AwsKms {
 
     async fn seal_direct(&self, plaintext: &[u8], context: &EncryptionContext) -> Result<Wrapped> {
         let kms = self.kms()?;
-        let sealing = self.keys.sealing()?;
+        let sealing = self.keys.to_seal()?;
         if !(1..=MAX_DIRECT_LEN).contains(&plaintext.len()) {
             let message =
                 format!("direct mode takes 1 to {MAX_DIRECT_LEN} bytes; use `seal` for others");

@@ -8,9 +8,8 @@ use bulla::{
 };
 
 use crate::{
-    bound::Bound,
+    bound::{Bound, Keys},
     client::ToSign,
-    keys::Keys,
     metadata::{Pair, Purpose},
     provider::AwsKms,
     signature,
@@ -68,7 +67,7 @@ impl AwsKms {
             wrong(format!("key {} is not one that this provider verifies with", key.key))
         })?;
         // The signing key may be pinned to one of them, here or where the public key was read.
-        let own = self.keys.signing.as_ref().is_some_and(|signing| signing.name == bound.name);
+        let own = self.keys.is_signing_key(bound);
         let algorithms = if own { &*self.capabilities.signing } else { pair.algorithms() };
         if !(algorithms.contains(&algorithm) && key.algorithms.contains(&algorithm)) {
             return Err(wrong(format!("key {} is not used with {algorithm}", key.key)));
@@ -78,9 +77,9 @@ impl AwsKms {
 
     async fn all_public_keys(&self) -> Result<Vec<PublicKey>> {
         let kms = self.kms()?;
-        let signing = self.keys.signing()?;
+        let signing = self.keys.to_sign()?;
         let mut found = Vec::new();
-        for bound in &self.keys.all {
+        for bound in self.keys.iter() {
             let Purpose::Sign(pair) = bound.purpose else { continue };
             let current = bound.name == signing.name;
             let asked = async {
@@ -107,7 +106,7 @@ impl AwsKms {
 
     async fn make(&self, key: &PublicKey, input: &SigningInput<'_>) -> Result<Signature> {
         let kms = self.kms()?;
-        let signing = self.keys.signing()?;
+        let signing = self.keys.to_sign()?;
         let wrong = |message| Err(Error::new(ErrorKind::InvalidInput, message));
         let Some((_, pair)) =
             pair_of(&self.keys, key).filter(|(bound, _)| bound.name == signing.name)

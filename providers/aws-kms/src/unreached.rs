@@ -12,7 +12,7 @@ use bulla::{
     provider::{Availability, Capabilities, Health, KeyInfo, UnwrapPolicy},
 };
 
-use crate::{connecting::Prepared, provider::AwsKms};
+use crate::{bound::same_names, connecting::Prepared, provider::AwsKms};
 
 /// How long the region is left alone after it was asked in vain.
 const COOLDOWN: Duration = Duration::from_secs(5);
@@ -79,7 +79,7 @@ impl Unreached {
     /// Whether the keys are those that everybody was told of.
     fn check(&self, connected: AwsKms) -> Result<AwsKms> {
         let same = connected.capabilities == self.expected.capabilities
-            && connected.keys.has_names_of(&self.expected.keys);
+            && same_names(&connected.keys, &self.expected.keys);
         if same {
             return Ok(connected);
         }
@@ -185,7 +185,7 @@ impl CryptoProvider for Unreached {
         match self.connected().await {
             Ok(connected) => connected.describe_keys().await,
             Err(error) => {
-                let names = self.expected.keys.all.iter().map(|bound| bound.name.clone());
+                let names = self.expected.keys.iter().map(|bound| bound.name.clone());
                 names.map(|name| (name, Err(error.clone()))).collect()
             }
         }

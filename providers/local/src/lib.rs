@@ -58,6 +58,6 @@ pub use passphrase::{Passphrase, Protection};
 pub use provider::{Local, LocalBuilder};
 pub use record::{ExportFormat, KeyRecord, VersionRecord};
 pub use scheme::LocalScheme;
-pub use sealed::{SealedKeys, SealedKeysBuilder};
+pub use sealed::{SealedKey, SealedKeys, SealedKeysBuilder};
 pub use store::Store;
 pub use timestamp::Timestamp;

@@ -58,6 +58,20 @@ pub struct SealedKeys {
     versions: Arc<[Version]>,
 }
 
+/// A key pair whose private half is sealed.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct SealedKey {
+    /// Its version: what tokens call it.
+    pub version: KeyVersion,
+    /// Its type.
+    pub key_type: KeyType,
+    /// The public half, as SubjectPublicKeyInfo in DER (RFC 5280, section 4.1.2.7).
+    pub spki: Vec<u8>,
+    /// The private half, sealed.
+    pub sealed: Vec<u8>,
+}
+
 struct Version {
     public: PublicKey,
     pair: Option<Arc<Pair>>,
@@ -81,15 +95,39 @@ impl SealedKeys {
     where
         P: Deref<Target: CryptoProvider> + Send + Sync,
     {
+        let version = KeyVersion::parse(version).map_err(|e| e.with_operation(Operation::Build))?;
+        Ok(Self::generate(sealer, name, key_type, |_| Ok(version)).await?.sealed)
+    }
+
+    /// The same, with the public half: for a version that is called by it, such as by its thumbprint.
+    /// `version` gets it as SubjectPublicKeyInfo in DER.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create); what `version` says.
+    pub async fn generate<P>(
+        sealer: &Sealer<P>,
+        name: &str,
+        key_type: KeyType,
+        version: impl FnOnce(&[u8]) -> Result<KeyVersion> + Send,
+    ) -> Result<SealedKey>
+    where
+        P: Deref<Target: CryptoProvider> + Send + Sync,
+    {
         let created = async {
-            let (name, version) = (key_name(name)?, KeyVersion::parse(version)?);
+            let name = key_name(name)?;
             if key_type.seals() {
                 return Err(invalid(format!("a key of type {key_type} does not sign")));
             }
-            let pkcs8 = blocking(move || Pair::generate(key_type)?.to_pkcs8()).await?;
-            sealer.seal(&pkcs8, &context(&name, &version)?).await
+            let (pkcs8, spki) = blocking(move || {
+                let pair = Pair::generate(key_type)?;
+                Ok((pair.to_pkcs8()?, pair.spki()?))
+            })
+            .await?;
+            let version = version(&spki)?;
+            let sealed = sealer.seal(&pkcs8, &context(&name, &version)?).await?;
+            Ok(SealedKey { version, key_type, spki, sealed })
         };
-        created.await.map_err(|e| e.with_operation(Operation::Build))
+        created.await.map_err(|e: Error| e.with_operation(Operation::Build))
     }
 
     /// Which sealed keys there are under a name.
@@ -295,5 +333,14 @@ impl fmt::Debug for SealedKeysBuilder {
             .field("versions", &versions)
             .field("current", &self.current)
             .finish()
+    }
+}
+
+impl fmt::Debug for SealedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealedKey")
+            .field("version", &self.version)
+            .field("key_type", &self.key_type)
+            .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,9 @@
 //! One key of the provider.
 
-use bulla::{KeyName, Result};
+use bulla::{
+    KeyName, Result,
+    provider::{Bindings, BoundKey, Role},
+};
 
 use crate::{
     object::{Described, ObjectId, Purpose, Wrapping},
@@ -26,10 +29,6 @@ impl Bound {
         Ok(Self { name, object, label, purpose })
     }
 
-    pub(crate) fn seals(&self) -> bool {
-        matches!(self.purpose, Purpose::Seal { .. })
-    }
-
     /// For people.
     pub(crate) fn kind(&self) -> String {
         match &self.purpose {
@@ -46,4 +45,31 @@ impl Bound {
 /// are when keys are restored to another device, whose serial number is another.
 pub(crate) fn name(token: &str, id: &[u8]) -> Result<KeyName> {
     KeyName::new(SCHEME, format!("{token}/{}", hex(id)))
+}
+
+/// The keys of one provider.
+pub(crate) type Keys = Bindings<Bound>;
+
+impl BoundKey for Bound {
+    fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    fn seals(&self) -> bool {
+        matches!(self.purpose, Purpose::Seal { .. })
+    }
+
+    fn answers_to(&self, name: &KeyName) -> bool {
+        self.name == *name
+    }
+
+    fn refuses(&self, role: Role) -> Option<&'static str> {
+        let may_not_seal = matches!(self.purpose, Purpose::Seal { seals: false, .. });
+        (may_not_seal && role != Role::Opening).then_some(
+            "opens and may not seal (CKA_ENCRYPT, CKA_WRAP; of a pair, its public half); bind it with \
+             `also_open`",
+        )
+    }
+
+    fn mentioned_again(&mut self, _: Self) {}
 }

@@ -1,14 +1,13 @@
 //! What keys can do.
 
 use bulla::{
-    Error, ErrorKind, Result, SigningAlgorithm,
+    Result, SigningAlgorithm,
     provider::{Capabilities, ContextBinding},
 };
 
 use crate::{
-    bound::Bound,
+    bound::{Bound, Keys},
     client::{NONCE_LEN, TAG_LEN},
-    keys::Keys,
     object::{Purpose, Wrapping},
     public::Pair,
 };
@@ -32,25 +31,18 @@ pub(crate) fn of(keys: &Keys, pinned: Option<SigningAlgorithm>) -> Result<Capabi
         Purpose::Seal { wrapping, .. } => Some(wrapping),
         Purpose::Sign { .. } => None,
     };
-    let opening: Vec<_> = keys.all.iter().filter_map(|bound| wrapping(bound)).collect();
+    let opening: Vec<_> = keys.iter().filter_map(wrapping).collect();
     let weakest = opening.into_iter().max_by_key(|wrapping| match wrapping {
         Wrapping::Gcm => 0,
         Wrapping::KeyWrap => 1,
         Wrapping::Oaep { .. } => 2,
     });
-    let mut capabilities = match keys.sealing.as_deref().and_then(wrapping).or(weakest) {
+    let mut capabilities = match keys.sealing_key().and_then(wrapping).or(weakest) {
         Some(wrapping) => sealing(wrapping),
         None => Capabilities::none(),
     };
-    if let Some(Purpose::Sign { algorithms, .. }) = keys.signing.as_ref().map(|b| &b.purpose) {
-        capabilities.signing = match pinned {
-            None => algorithms.clone(),
-            Some(one) if algorithms.contains(&one) => vec![one],
-            Some(one) => {
-                let message = format!("the signing key can't do {one}");
-                return Err(Error::new(ErrorKind::InvalidInput, message));
-            }
-        };
+    if let Some(Purpose::Sign { algorithms, .. }) = keys.signing_key().map(|key| &key.purpose) {
+        capabilities.set_signing(algorithms, pinned)?;
     }
     Ok(capabilities)
 }

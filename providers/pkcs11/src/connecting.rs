@@ -5,12 +5,10 @@ use std::{env, path::PathBuf, sync::Arc};
 use bulla::{Error, ErrorKind, Operation, Result};
 
 use crate::{
-    bound::{Bound, SCHEME},
+    bound::{Bound, Keys, SCHEME},
     capabilities,
-    keys::Keys,
     module::Module,
     provider::Pkcs11,
-    roles,
     settings::Pkcs11Builder,
     token::Token,
 };
@@ -46,7 +44,7 @@ impl Pkcs11Builder {
         for (key, role) in bound {
             let key = key?;
             let described = token.run(move |work| work.describe(&key, role)).await?;
-            roles::add(&mut keys, Bound::new(described)?, role)?;
+            keys.add(Bound::new(described)?, role)?;
         }
         let capabilities = capabilities::of(&keys, algorithm)?;
         Ok(Pkcs11 { label, capabilities, keys, token, accepts_public_key_wraps })

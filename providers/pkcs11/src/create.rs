@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bulla::{Error, ErrorKind, Result};
+use bulla::{Error, ErrorKind, Result, provider::Role};
 use cryptoki::{
     mechanism::{Mechanism, MechanismType},
     object::{Attribute, AttributeType, ObjectClass, ObjectHandle},
@@ -16,7 +16,6 @@ use crate::{
     error::{Fault, fault},
     key_type::KeyType,
     object::{Described, unsupported},
-    roles::Role,
     selection::{KeySelection, hex},
     template::{Template, mechanisms, template},
     token::Work,

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, path::Path, sync::Arc};
 
-use bulla::{Error, ErrorKind, KeyName, KeyUri, Result};
+use bulla::{Error, ErrorKind, KeyName, KeyUri, Result, provider::Role};
 use cryptoki::object::ObjectClass;
 
 use crate::{
@@ -10,7 +10,6 @@ use crate::{
     create::NewKey,
     key_type::KeyType,
     pin::Pin,
-    roles::Role,
     selection::{KeySelection, TokenSelection, hex},
     settings::Pkcs11Builder,
     token::Token,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bulla::{Error, ErrorKind, Result, SigningAlgorithm};
+use bulla::{Error, ErrorKind, Result, SigningAlgorithm, provider::Role};
 use cryptoki::{
     mechanism::MechanismType,
     object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
@@ -13,7 +13,6 @@ use crate::{
     error::{Fault, fault},
     login::ambiguous,
     public::{self, Pair},
-    roles::Role,
     selection::{KeySelection, hex},
     token::Work,
 };
@@ -120,7 +119,7 @@ impl Work<'_> {
             // A pair that may do both signs, unless it is bound to seal.
             _ if about.decrypt
                 && about.key_type == Some(KeyType::RSA)
-                && (role == Role::Sealing || (role == Role::Opening && !about.sign)) =>
+                && (role == Role::Sealing || (role != Role::Signing && !about.sign)) =>
             {
                 self.oaep(&about, handle, &id, &what, can)?
             }

@@ -10,9 +10,8 @@ use bulla::{
 };
 
 use crate::{
-    bound::Bound,
+    bound::{Bound, Keys},
     capabilities,
-    keys::Keys,
     object::{Purpose, Wrapping},
     token::Token,
 };
@@ -50,8 +49,7 @@ impl Pkcs11 {
 
     async fn ask(&self) -> Result<Health> {
         let start = Instant::now();
-        let keys = &self.keys;
-        if let Some(bound) = keys.sealing.as_ref().or(keys.signing.as_ref()).or(keys.all.first()) {
+        if let Some(bound) = self.keys.main() {
             self.look(bound).await?;
         }
         Ok(Health::new(start.elapsed()))
@@ -76,7 +74,7 @@ impl CryptoProvider for Pkcs11 {
     }
 
     fn sealing_key(&self) -> Option<&KeyName> {
-        self.keys.sealing.as_ref().map(|bound| &bound.name)
+        self.keys.sealing_key().map(|bound| &bound.name)
     }
 
     fn opens(&self, key: &KeyName) -> Option<UnwrapPolicy> {
@@ -106,7 +104,7 @@ impl CryptoProvider for Pkcs11 {
 
     async fn describe_keys(&self) -> Vec<(KeyName, Result<KeyInfo>)> {
         let mut described = Vec::new();
-        for bound in &self.keys.all {
+        for bound in self.keys.iter() {
             let info = self.tell(Operation::DescribeKeys, self.info(bound).await);
             described.push((bound.name.clone(), info));
         }

@@ -18,18 +18,13 @@ use crate::{
 
 impl Pkcs11 {
     fn sealing(&self) -> Result<(&Bound, Wrapping)> {
-        let bound = self.keys.sealing()?;
+        let bound = self.keys.to_seal()?;
         Ok((bound, wrapping(bound)?))
     }
 
     /// The key that a record names, on the list and by the algorithm that it has.
     fn to_open(&self, sealed: &Wrapped) -> Result<(&Bound, Wrapping)> {
-        let bound = self.keys.opening(&sealed.key).ok_or_else(|| {
-            Error::new(
-                ErrorKind::NoRecipient,
-                format!("key {} is not among those that this provider may open", sealed.key),
-            )
-        })?;
+        let bound = self.keys.to_open(&sealed.key)?;
         let wrapping = wrapping(bound)?;
         match sealed.algorithm == wrapping.into() && sealed.version.is_none() {
             true => Ok((bound, wrapping)),

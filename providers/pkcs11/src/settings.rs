@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use bulla::{Result, SigningAlgorithm, key::Pkcs11Uri};
+use bulla::{Result, SigningAlgorithm, key::Pkcs11Uri, provider::Role};
 
 use crate::{
     pin::Pin,
     provider::Pkcs11,
-    roles::Role,
     selection::{KeySelection, TokenSelection},
 };
 

@@ -12,7 +12,7 @@ const VERSION: &str = "1";
 
 impl Pkcs11 {
     fn all_public_keys(&self) -> Result<Vec<PublicKey>> {
-        let signing = self.keys.signing()?;
+        let signing = self.keys.to_sign()?;
         if self.token.is_closed() {
             return Err(Error::new(
                 ErrorKind::Closed,
@@ -20,7 +20,7 @@ impl Pkcs11 {
             ));
         }
         let mut found = Vec::new();
-        for bound in &self.keys.all {
+        for bound in self.keys.iter() {
             let Purpose::Sign { algorithms, spki, .. } = &bound.purpose else { continue };
             let version = KeyVersion::parse(VERSION)?;
             let mut key = PublicKey::new(bound.name.clone(), version, spki.clone());
@@ -35,7 +35,7 @@ impl Pkcs11 {
     }
 
     async fn make(&self, key: &PublicKey, input: &SigningInput<'_>) -> Result<Signature> {
-        let signing = self.keys.signing()?;
+        let signing = self.keys.to_sign()?;
         let wrong = |message| Err(Error::new(ErrorKind::InvalidInput, message));
         if key.key != signing.name || key.version.as_str() != VERSION {
             return wrong(format!("key {} is not the signing key of this provider", key.key));

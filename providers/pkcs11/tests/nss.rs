@@ -13,15 +13,15 @@ mod world;
 use std::sync::Arc;
 
 use bulla::{
-    Context, CryptoProvider, CryptoProviderExt, DataKeys, EncryptionContext, ErrorKind, Sign,
-    SigningInput, key::WrapAlgorithm, signing::verify,
+    Context, CryptoProvider, CryptoProviderExt, DataKeys, EncryptionContext, ErrorKind, KeyUri,
+    Registry, Sign, SigningInput, key::WrapAlgorithm, resilience::Policy, signing::verify,
 };
 use bulla_conformance::{
     CASES, Env,
     alloc_counter::{self, AllocCounter},
     run,
 };
-use bulla_pkcs11::{KeyType, Pkcs11, Pkcs11Builder};
+use bulla_pkcs11::{KeyType, Pkcs11, Pkcs11Builder, Pkcs11Scheme};
 use bulla_testworld::{Nss, SoftHsm, tokens};
 
 #[global_allocator]
@@ -94,6 +94,28 @@ async fn what_is_sealed_to_a_pair_opens_if_the_owner_says_so() {
     // A pair that may do both signs where it is not said to seal.
     let signs = builder(&nss).signing_key("pair").build().await.unwrap();
     assert!(signs.sealing_key().is_none() && !signs.capabilities().signing.is_empty());
+}
+
+/// The same by a key URI, as a configuration with `accept-public-key-wraps` has it.
+#[tokio::test]
+async fn a_configuration_says_so_too() {
+    let Some(nss) = Nss::in_child("a_configuration_says_so_too") else { return };
+    let (_context, session) = nss.session();
+    tokens::rsa(&session, "pair", &[1], false);
+    let pin = std::env::temp_dir().join(format!("bulla-nss-pin-{}", std::process::id()));
+    std::fs::write(&pin, Nss::PIN).unwrap();
+    let (module, source) = (nss.module.display(), pin.display());
+    let uri = format!("pkcs11:token=t;object=pair?module-path={module}&pin-source=file:{source}");
+    let uri: KeyUri = uri.parse().unwrap();
+    let registry = Registry::builder().scheme("pkcs11", Arc::new(Pkcs11Scheme)).build();
+    let plain = registry.connect("plain", &uri).await.unwrap();
+    let accepting = registry.connect_accepting_public_key_wraps("all", &uri, Policy::default());
+    let accepting = accepting.await.unwrap();
+    std::fs::remove_file(&pin).unwrap();
+    let context = Context::new().with_key("tenant", "acme").unwrap();
+    let sealed = plain.seal(b"secret", &context).await.unwrap();
+    assert_eq!(plain.open(&sealed, &context).await.unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(&*accepting.open(&sealed, &context).await.unwrap(), b"secret");
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use bulla::{KeyName, Result};
+use bulla::{
+    KeyName, Result,
+    provider::{Bindings, BoundKey, Role},
+};
 use url::Url;
 
 use crate::{
@@ -77,10 +80,6 @@ impl Bound {
         Ok(Self { name, places, purpose, latest })
     }
 
-    pub(crate) fn seals(&self) -> bool {
-        matches!(self.purpose, Purpose::Seal(_))
-    }
-
     pub(crate) fn latest(&self) -> u32 {
         self.latest.load(Relaxed)
     }
@@ -94,4 +93,27 @@ impl Bound {
     pub(crate) fn told(&self, described: &Described) {
         self.latest.store(described.latest, Relaxed);
     }
+}
+
+/// The keys of one provider.
+pub(crate) type Keys = Bindings<Bound>;
+
+impl BoundKey for Bound {
+    fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    fn seals(&self) -> bool {
+        matches!(self.purpose, Purpose::Seal(_))
+    }
+
+    fn answers_to(&self, name: &KeyName) -> bool {
+        self.name == *name
+    }
+
+    fn refuses(&self, _: Role) -> Option<&'static str> {
+        None
+    }
+
+    fn mentioned_again(&mut self, _: Self) {}
 }

@@ -1,13 +1,13 @@
 //! What keys can do.
 
 use bulla::{
-    Error, ErrorKind, Result, SigningAlgorithm,
-    provider::{Capabilities, ContextBinding},
+    Result, SigningAlgorithm,
+    provider::{BoundKey as _, Capabilities, ContextBinding},
 };
 
 use crate::{
+    bound::Keys,
     ciphertext::{MAX_PREFIX_LEN, base64_len},
-    keys::Keys,
     metadata::{Cipher, Pair, Purpose},
 };
 
@@ -25,18 +25,10 @@ pub(crate) const MAX_WRAPPED_LEN: usize =
 /// # Errors
 /// [`ErrorKind::InvalidInput`] if the signing key can't do the one that is pinned.
 pub(crate) fn of(keys: &Keys, pinned: Option<SigningAlgorithm>) -> Result<Capabilities> {
-    let opens = keys.all.iter().any(|bound| bound.seals());
+    let opens = keys.iter().any(|bound| bound.seals());
     let mut capabilities = if opens { sealing() } else { Capabilities::none() };
-    if let Some(Purpose::Sign(pair)) = keys.signing.as_ref().map(|bound| bound.purpose) {
-        let all = pair.algorithms();
-        capabilities.signing = match pinned {
-            None => all.to_vec(),
-            Some(one) if all.contains(&one) => vec![one],
-            Some(one) => {
-                let message = format!("the signing key can't do {one}");
-                return Err(Error::new(ErrorKind::InvalidInput, message));
-            }
-        };
+    if let Some(Purpose::Sign(pair)) = keys.signing_key().map(|bound| bound.purpose) {
+        capabilities.set_signing(pair.algorithms(), pinned)?;
     }
     Ok(capabilities)
 }

@@ -15,15 +15,13 @@ use crate::{
     address::Address,
     auth::Method,
     body,
-    bound::{Bound, Places, SCHEME},
+    bound::{Bound, Keys, Places, SCHEME},
     capabilities,
     client::Transit,
     environment::{self, Environment},
     http::Http,
-    keys::Keys,
     login::{Desk, namespace_header},
     provider::Vault,
-    roles,
     server::{Server, Shared},
     session::Session,
     settings::VaultBuilder,
@@ -121,7 +119,7 @@ impl VaultBuilder {
             let places = Places::new(server.http.address(), mount, key)?;
             let described = transit.describe(&places).await?;
             let bound = Bound::new(&server.realm, &server.namespace, mount, places, &described)?;
-            roles::add(&mut keys, bound, *role)?;
+            keys.add(bound, *role)?;
         }
         let capabilities = capabilities::of(&keys, self.algorithm)?;
         let server_data_keys = self.server_data_keys;

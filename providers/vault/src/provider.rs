@@ -9,7 +9,11 @@ use bulla::{
     provider::{Availability, Capabilities, Health, KeyInfo, UnwrapPolicy},
 };
 
-use crate::{bound::Bound, capabilities, ciphertext, client::Transit, keys::Keys};
+use crate::{
+    bound::{Bound, Keys},
+    capabilities, ciphertext,
+    client::Transit,
+};
 
 /// Keys in the transit engine of HashiCorp Vault or OpenBao.
 ///
@@ -56,9 +60,7 @@ impl Vault {
     /// Looks at a key, which takes a server that is not sealed and a token that is good.
     async fn ask(&self) -> Result<Health> {
         let start = Instant::now();
-        let keys = &self.keys;
-        let asked = keys.sealing.as_ref().or(keys.signing.as_ref()).or(keys.all.first());
-        if let Some(bound) = asked {
+        if let Some(bound) = self.keys.main() {
             let described = self.transit()?.describe(&bound.places).await?;
             bound.told(&described);
             described.check_usable(&bound.places.key)?;
@@ -78,7 +80,7 @@ impl CryptoProvider for Vault {
     }
 
     fn sealing_key(&self) -> Option<&KeyName> {
-        self.keys.sealing.as_ref().map(|bound| &bound.name)
+        self.keys.sealing_key().map(|bound| &bound.name)
     }
 
     fn opens(&self, key: &KeyName) -> Option<UnwrapPolicy> {
@@ -94,7 +96,7 @@ impl CryptoProvider for Vault {
     /// By the version that the ciphertext names, and the latest one that was seen: a rotation is noticed
     /// when the server wraps or unwraps by the new version, or is asked about the key.
     fn is_current(&self, wrapped: &Wrapped) -> bool {
-        let sealing = self.keys.sealing.as_ref().filter(|bound| bound.name == wrapped.key);
+        let sealing = self.keys.sealing_key().filter(|bound| bound.name == wrapped.key);
         let version = ciphertext::parse(&wrapped.blob).map(|(version, _)| version);
         wrapped.version.is_none()
             && sealing.is_some_and(|bound| version.is_some_and(|own| own >= bound.latest()))
@@ -110,7 +112,7 @@ impl CryptoProvider for Vault {
 
     async fn describe_keys(&self) -> Vec<(KeyName, Result<KeyInfo>)> {
         let mut described = Vec::new();
-        for bound in &self.keys.all {
+        for bound in self.keys.iter() {
             let info = self.tell(Operation::DescribeKeys, self.info(bound).await);
             described.push((bound.name.clone(), info));
         }

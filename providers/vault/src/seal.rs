@@ -28,19 +28,14 @@ const MAX_DIRECT_SEALED: usize =
 impl Vault {
     fn to_seal(&self) -> Result<(&Transit, &Bound, Cipher)> {
         let transit = self.transit()?;
-        let sealing = self.keys.sealing()?;
+        let sealing = self.keys.to_seal()?;
         Ok((transit, sealing, cipher(sealing)?))
     }
 
     /// The key that a record names, on the list and in this realm.
     fn to_open(&self, sealed: &Wrapped) -> Result<(&Transit, &Bound, Cipher)> {
         let transit = self.transit()?;
-        let bound = self.keys.opening(&sealed.key).ok_or_else(|| {
-            Error::new(
-                ErrorKind::NoRecipient,
-                format!("key {} is not among those that this provider may open", sealed.key),
-            )
-        })?;
+        let bound = self.keys.to_open(&sealed.key)?;
         match sealed.algorithm == WrapAlgorithm::Native && sealed.version.is_none() {
             true => Ok((transit, bound, cipher(bound)?)),
             false => Err(Error::not_authentic()),

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use bulla::{SigningAlgorithm, key::VaultUri};
+use bulla::{SigningAlgorithm, key::VaultUri, provider::Role};
 
-use crate::{auth::Auth, environment::Family, provider::Vault, roles::Role};
+use crate::{auth::Auth, environment::Family, provider::Vault};
 
 /// Binds keys of one transit engine to a [`Vault`] provider.
 #[derive(Clone, Debug)]

@@ -71,7 +71,7 @@ impl Vault {
         let (bound, version, pair) = self.version_of(key).ok_or_else(|| {
             wrong(format!("key {} is not one that this provider verifies with", key.key))
         })?;
-        let own = self.keys.signing.as_ref().is_some_and(|signing| signing.name == bound.name);
+        let own = self.keys.is_signing_key(bound);
         // The signing key may be pinned to one of them, here or where the public key was read.
         let algorithms = if own { &*self.capabilities.signing } else { pair.algorithms() };
         if !(algorithms.contains(&algorithm) && key.algorithms.contains(&algorithm)) {
@@ -92,9 +92,9 @@ impl Vault {
     /// Every version that is in use: so a rotation shows here, and with it in sets of keys.
     async fn all_public_keys(&self) -> Result<Vec<PublicKey>> {
         let transit = self.transit()?;
-        let signing = self.keys.signing()?;
+        let signing = self.keys.to_sign()?;
         let mut found = Vec::new();
-        for bound in &self.keys.all {
+        for bound in self.keys.iter() {
             let Purpose::Sign(pair) = bound.purpose else { continue };
             let signs = bound.name == signing.name;
             let described = match transit.describe(&bound.places).await {
@@ -126,7 +126,7 @@ impl Vault {
 
     async fn make(&self, key: &PublicKey, input: &SigningInput<'_>) -> Result<Signature> {
         let transit = self.transit()?;
-        let signing = self.keys.signing()?;
+        let signing = self.keys.to_sign()?;
         let wrong = |message| Err(Error::new(ErrorKind::InvalidInput, message));
         let Some((bound, version, pair)) =
             self.version_of(key).filter(|(bound, ..)| bound.name == signing.name)

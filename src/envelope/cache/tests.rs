@@ -394,10 +394,13 @@ async fn what_is_familiar_is_judged_as_what_is_parsed() {
     let sealer = sealer(&fake, CachePolicy::default());
     let plain = Opener::new([Arc::clone(&fake)]);
     let warm = Opener::builder().provider(Arc::clone(&fake)).cache(CachePolicy::default()).build();
-    let good = sealer.seal(b"value", &row(7)).await.unwrap();
-    let head = Preamble::split(&good).unwrap().0.header;
-    // The fast way is for what can't be padded: the last byte of a wrap is seldom zero.
-    assert_ne!(head.untagged().last(), Some(&0));
+    // The fast way is for what can't be padded. One wrap in 256 ends in a zero and is not of that kind;
+    // a message of a data key is sealed under a wrap of its own only by a sealer of its own.
+    let mut good = sealer.seal(b"value", &row(7)).await.unwrap();
+    while Preamble::split(&good).unwrap().0.header.untagged().last() == Some(&0) {
+        let sealer = self::sealer(&fake, CachePolicy::default());
+        good = sealer.seal(b"value", &row(7)).await.unwrap();
+    }
     assert_eq!(&*warm.open(&good, &row(7)).await.unwrap(), b"value");
     let calls = fake.calls().2;
     assert_eq!(&*warm.open(&good, &row(7)).await.unwrap(), b"value");

@@ -162,11 +162,29 @@ async fn versions_and_suites_to_come_are_named() {
 async fn pairs_of_the_formats_own_are_refused_before_any_call() {
     let fake = Fake::new("a");
     let key = DataKey::generate().unwrap();
-    let mut forge = Forge::honest(&fake, &key).await;
-    forge.pairs = [vec![2], pair(b"bulla.transform", b"zstd"), pair(b"tenant", b"acme")].concat();
-    let all = context();
-    let error = fake.open(&forge.message(&key, all.all()), &all).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.message().contains("bulla.transform"), "{error}");
-    assert_eq!(fake.calls().2, 0);
+    let named = context().with_transform(Transform::Zstd).unwrap();
+    for (name, value, with_named) in [
+        ("bulla.transform", "zstd", ErrorKind::NotAuthentic), // the tag is over other pairs
+        ("bulla.transform", "lz4", ErrorKind::Unsupported),
+        ("bulla.transform", "", ErrorKind::Unsupported),
+        ("bulla.later", "zstd", ErrorKind::Unsupported),
+        ("bulla", "zstd", ErrorKind::Unsupported),
+    ] {
+        let mut forge = Forge::honest(&fake, &key).await;
+        let own = pair(name.as_bytes(), value.as_bytes());
+        forge.pairs = [vec![2], own, pair(b"tenant", b"acme")].concat();
+        let message = forge.message(&key, context().all());
+        let unnamed = match with_named {
+            ErrorKind::NotAuthentic => ErrorKind::ContextMismatch,
+            other => other,
+        };
+        assert_eq!(kind(fake.open(&message, &context()).await), unnamed, "{name} {value}");
+        let opener = Opener::new([&fake]);
+        let stored = opener.open_with_stored_context(&message, context().item()).await;
+        assert_eq!(kind(stored), ErrorKind::Unsupported);
+        assert_eq!(fake.calls().2, 0);
+        let opened = fake.open(&message, &named).await;
+        assert_eq!(kind(opened), with_named, "{name} {value}");
+        fake.unwrapped.store(0, std::sync::atomic::Ordering::Relaxed);
+    }
 }

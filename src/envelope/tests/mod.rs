@@ -9,7 +9,7 @@ use crate::{
     crypto::{Backend, Preferred},
     error::{Error, ErrorKind, Result},
     format::{
-        Head, Header, Message, Preamble, Sealing, Suite,
+        Head, Header, Message, Preamble, Sealing, Suite, Transform,
         chunk::ChunkOpener,
         derive::{Salt, Schedule},
     },
@@ -25,6 +25,7 @@ mod forged;
 mod known_answers;
 mod opening;
 mod rewrap;
+mod transform;
 
 /// Key context `tenant` = `acme`, item context `row` = `7`.
 pub(crate) fn context() -> Context {

@@ -91,6 +91,14 @@ impl Jwk {
         self.change(|inner| inner.ed25519 = name)
     }
 
+    /// The same key with this `use` (RFC 7517, section 4.2), or with none. A key with another one than
+    /// `sig` verifies no token; SPIFFE's bundles have keys with `jwt-svid`, for example, which whoever
+    /// has read the bundle takes off.
+    #[must_use]
+    pub fn with_usage(self, usage: Option<String>) -> Self {
+        self.change(|inner| inner.usage = usage)
+    }
+
     fn change(self, change: impl FnOnce(&mut Inner)) -> Self {
         let mut inner = Arc::unwrap_or_clone(self.0);
         change(&mut inner);
@@ -109,9 +117,21 @@ impl Jwk {
         self.0.algorithm
     }
 
+    /// What that algorithm is called in tokens and in this key's `alg`: Ed25519 has two names.
+    #[must_use]
+    pub fn algorithm_name(&self) -> Option<&'static str> {
+        self.0.algorithm.map(|algorithm| self.name_of(algorithm))
+    }
+
     /// What an algorithm of this key is called in `alg`.
     pub(in crate::jwt) fn name_of(&self, algorithm: SigningAlgorithm) -> &'static str {
         self.0.ed25519.of(algorithm)
+    }
+
+    /// Its `use`, if it was given one.
+    #[must_use]
+    pub fn usage(&self) -> Option<&str> {
+        self.0.usage.as_deref()
     }
 
     /// Whether the key is for verifying signatures, as far as `use` and `key_ops` say (RFC 7517,

@@ -7,7 +7,7 @@ use crate::{
     crypto::SigningAlgorithm,
     crypto::{Curve, Public},
     error::{Error, ErrorKind, Result},
-    jwt::{compact, header, strict},
+    jwt::{compact, strict},
 };
 
 /// Bytes of one JWK. RSA with 8,192 bits takes 1.5 KB; certificates may be with it.
@@ -118,7 +118,7 @@ fn public(members: &Members) -> Result<Public> {
 }
 
 fn algorithm(name: &str) -> Result<SigningAlgorithm> {
-    header::parse_algorithm(name)
+    SigningAlgorithm::from_name(name)
         .ok_or_else(|| unsupported("a JWK whose alg is no asymmetric signature known here"))
 }
 

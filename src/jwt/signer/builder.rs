@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{super::ProviderKeys, Form, Signer};
 use crate::{
+    crypto::SigningAlgorithm,
     error::{Error, Result},
     provider::Sign,
 };
@@ -52,6 +53,13 @@ where
         if let Err(error) = self.form.add(name.into(), value) {
             self.refused.get_or_insert(error);
         }
+        self
+    }
+
+    /// Signs with these algorithms only: a key that has another, one that it is rotated to included, signs
+    /// nothing here.
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = SigningAlgorithm>) -> Self {
+        self.form.algorithms = Some(algorithms.into_iter().collect());
         self
     }
 

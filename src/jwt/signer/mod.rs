@@ -14,6 +14,7 @@ use super::{
     provider::{self, Current},
 };
 use crate::{
+    crypto::SigningAlgorithm,
     error::{ErrorKind, Result},
     provider::Sign,
     signing::PublicKey,
@@ -58,13 +59,24 @@ where
         &self.keys
     }
 
+    /// The algorithm that it signs with now, for a look at the start of whether it can sign at all.
+    ///
+    /// # Errors
+    /// As for [`sign`](Self::sign), of what doesn't depend on the claims.
+    pub async fn algorithm(&self) -> Result<SigningAlgorithm> {
+        let current = self.keys.current().await?;
+        self.header(&current)?;
+        Ok(current.algorithm)
+    }
+
     /// Signs claims: anything that serialises to a JSON object, such as
     /// [`Claims`](super::Claims). The claims are not checked beyond their form.
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if the claims do not serialise to a JSON object
-    /// that a [`Verifier`](super::Verifier) would read, if the token would be over 16 KiB, or if
-    /// the key has several algorithms and none was named; [`Internal`](ErrorKind::Internal) if the
+    /// that a [`Verifier`](super::Verifier) would read, if the token would be over 16 KiB, if
+    /// the key has several algorithms and none was named, or if its algorithm is not one of
+    /// [those](SignerBuilder::algorithms) that were said; [`Internal`](ErrorKind::Internal) if the
     /// provider returned a signature that can't be right; otherwise what the provider said.
     pub fn sign<C: Serialize + ?Sized>(
         &self,

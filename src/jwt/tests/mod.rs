@@ -6,6 +6,7 @@ mod keys;
 mod policy;
 mod rfc8725;
 mod signing;
+mod subjects;
 mod vectors;
 mod wycheproof;
 

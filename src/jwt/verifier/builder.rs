@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{super::DEFAULT_MAX_LEN, Clock, Rules, Verifier};
+use super::{super::DEFAULT_MAX_LEN, Clock, Familiar, Rules, Verifier};
 use crate::{
     crypto::SigningAlgorithm,
     error::{Error, Result},
@@ -167,6 +167,7 @@ impl VerifierBuilder {
             needs_exp: self.needs_exp,
             needs_kid: self.needs_kid,
             clock: self.clock,
+            familiar: Familiar::new(),
         })))
     }
 }

@@ -1,16 +1,19 @@
 //! Verifying tokens.
 
 mod builder;
+mod familiar;
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use serde::de::DeserializeOwned;
+use smallvec::{SmallVec, smallvec};
 
 pub use builder::VerifierBuilder;
 
+use self::familiar::Familiar;
 use super::{
-    InvalidToken, Jwk, JwkSet, KeySource, RegisteredClaim, compact::Compact, date::NumericDate,
-    header::JoseHeader, registered::Registered, verified::Verified,
+    Claims, InvalidToken, Jwk, JwkSet, KeySource, RegisteredClaim, SubjectKeys, compact::Compact,
+    date::NumericDate, header::JoseHeader, registered::Registered, verified::Verified, watched,
 };
 use crate::{
     crypto::SigningAlgorithm,
@@ -37,6 +40,7 @@ struct Rules {
     needs_exp: bool,
     needs_kid: bool,
     clock: Clock,
+    familiar: Familiar,
 }
 
 type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -62,9 +66,39 @@ impl Verifier {
         token: &str,
         source: &(impl KeySource + ?Sized),
     ) -> Result<Verified<C>> {
-        let (compact, header) = self.split(token)?;
-        let keys = source.keys(header.kid()).await.map_err(not_of_the_token)?;
-        self.finish(&compact, header, &keys)
+        let read = self.read(token)?;
+        let keys = source.keys(read.header.kid()).await.map_err(not_of_the_token)?;
+        self.finish(read, &keys)
+    }
+
+    /// Verifies a token with the keys of the one who may vouch for its subject: for a token of which only
+    /// its `sub` says whose it is, such as a JWT-SVID of SPIFFE.
+    ///
+    /// The claims are read before the signature is checked, to look keys up by `sub`, and are not read
+    /// again: it takes no more work than [`verify`](Self::verify). They are of this library's type, so that
+    /// no code of anybody else's sees them before they are known to be authentic.
+    ///
+    /// # Errors
+    /// As for [`verify`](Self::verify). A token without a subject is
+    /// [`InvalidToken`](ErrorKind::InvalidToken).
+    pub async fn verify_by_subject(
+        &self,
+        token: &str,
+        source: &(impl SubjectKeys + ?Sized),
+    ) -> Result<Verified<Claims>> {
+        let read = self.read(token)?;
+        let payload = read.compact.payload().map_err(InvalidToken::into_error)?;
+        let (claims, registered) = own_claims(&payload).map_err(InvalidToken::into_error)?;
+        let subject = claims.subject().filter(|subject| !subject.is_empty());
+        let subject =
+            subject.ok_or_else(|| InvalidToken::MissingClaim(RegisteredClaim::Sub).into_error())?;
+        let found = source.keys_of(subject, read.header.kid()).await.map_err(not_of_the_token)?;
+        let keys = found.map_err(InvalidToken::into_error)?;
+        self.0.check_signature(&read, &keys)?;
+        let checked =
+            self.0.check_typ(&read.header).and_then(|()| self.0.check_registered(&registered));
+        checked.map_err(InvalidToken::into_error)?;
+        Ok(Verified { header: read.header, claims })
     }
 
     /// Verifies a token with keys that are at hand.
@@ -76,36 +110,50 @@ impl Verifier {
         token: &str,
         keys: &JwkSet,
     ) -> Result<Verified<C>> {
-        let (compact, header) = self.split(token)?;
-        self.finish(&compact, header, keys)
+        self.finish(self.read(token)?, keys)
     }
 
-    fn split<'a>(&self, token: &'a str) -> Result<(Compact<'a>, JoseHeader)> {
-        let split = || {
-            let mut compact = Compact::split(token, self.0.max_len)?;
-            let header = JoseHeader::parse(std::mem::take(&mut compact.header))?;
-            Ok((compact, header))
+    fn read<'a>(&self, token: &'a str) -> Result<Token<'a>> {
+        let read = || {
+            let compact = Compact::split(token, self.0.max_len)?;
+            if let Some(header) = self.0.familiar.find(compact.header) {
+                return Ok(Token { compact, header, is_familiar: true });
+            }
+            let header = JoseHeader::parse(compact.header()?)?;
+            Ok(Token { compact, header, is_familiar: false })
         };
-        split().map_err(InvalidToken::into_error)
+        read().map_err(InvalidToken::into_error)
     }
 
-    fn finish<C: DeserializeOwned>(
-        &self,
-        compact: &Compact<'_>,
-        header: JoseHeader,
-        keys: &JwkSet,
-    ) -> Result<Verified<C>> {
-        let payload = self.0.authenticate(compact, &header, keys)?;
-        let claims = self.0.claims(&header, &payload).map_err(InvalidToken::into_error)?;
-        Ok(Verified { header, claims })
+    fn finish<C: DeserializeOwned>(&self, token: Token<'_>, keys: &JwkSet) -> Result<Verified<C>> {
+        let payload = self.0.authenticate(&token, keys)?;
+        let claims = self.0.claims(&token.header, &payload).map_err(InvalidToken::into_error)?;
+        Ok(Verified { header: token.header, claims })
     }
 
     /// The payload of a token, whatever it is, once its signature was found good.
     #[cfg(test)]
     pub(super) fn authenticate(&self, token: &str, keys: &JwkSet) -> Result<Vec<u8>> {
-        let (compact, header) = self.split(token)?;
-        self.0.authenticate(&compact, &header, keys)
+        self.0.authenticate(&self.read(token)?, keys)
     }
+}
+
+/// A token whose header was read, and nothing else of it.
+struct Token<'a> {
+    compact: Compact<'a>,
+    header: JoseHeader,
+    is_familiar: bool,
+}
+
+/// Claims in this library's own type, and the registered ones of them.
+fn own_claims(payload: &[u8]) -> Result<(Claims, Registered<'_>), InvalidToken> {
+    if let Some(read) = watched::read(payload) {
+        return Ok(read);
+    }
+    // Says what is wrong with them, and reads what is only unusual.
+    let registered = Registered::parse(payload)?;
+    let claims = serde_json::from_slice(payload).map_err(|_| InvalidToken::Claims)?;
+    Ok((claims, registered))
 }
 
 /// A key store that is damaged or locked can say of its own keys what only a verifier says of tokens.
@@ -131,23 +179,31 @@ impl fmt::Debug for Verifier {
 }
 
 impl Rules {
+    /// The payload, once the signature was found good.
+    fn authenticate(&self, token: &Token<'_>, keys: &JwkSet) -> Result<Vec<u8>> {
+        self.check_signature(token, keys)?;
+        token.compact.payload().map_err(InvalidToken::into_error)
+    }
+
     /// Finds the key, checks that it is for this, and verifies the signature.
-    fn authenticate(
-        &self,
-        compact: &Compact<'_>,
-        header: &JoseHeader,
-        keys: &JwkSet,
-    ) -> Result<Vec<u8>> {
+    fn check_signature(&self, token: &Token<'_>, keys: &JwkSet) -> Result<()> {
+        let Token { compact, header, is_familiar } = token;
+        let algorithm = header.algorithm();
         let signature = compact.signature().map_err(InvalidToken::into_error)?;
         let candidates = self.candidates(header, keys).map_err(InvalidToken::into_error)?;
         let mut refused = InvalidToken::Signature;
         for key in candidates {
-            if let Err(reason) = self.check_key(key, header.algorithm) {
+            if let Err(reason) = self.check_key(key, algorithm) {
                 refused = reason;
                 continue;
             }
-            match key.verify(header.algorithm, compact.signed, &signature) {
-                Ok(()) => return compact.payload().map_err(InvalidToken::into_error),
+            match key.verify(algorithm, compact.signed, &signature) {
+                Ok(()) => {
+                    if !is_familiar {
+                        self.familiar.keep(compact.header, header);
+                    }
+                    return Ok(());
+                }
                 Err(error) if error.kind() == ErrorKind::NotAuthentic => {
                     refused = InvalidToken::Signature;
                 }
@@ -162,17 +218,17 @@ impl Rules {
         &self,
         header: &JoseHeader,
         keys: &'k JwkSet,
-    ) -> Result<Vec<&'k Jwk>, InvalidToken> {
+    ) -> Result<SmallVec<[&'k Jwk; 1]>, InvalidToken> {
         if let Some(kid) = header.kid() {
-            return Ok(vec![keys.find(kid).ok_or(InvalidToken::UnknownKey)?]);
+            return Ok(smallvec![keys.find(kid).ok_or(InvalidToken::UnknownKey)?]);
         }
         let most = if self.needs_kid { 1 } else { MAX_TRIED };
         let fitting = keys.iter().filter(|key| {
             // Without a `kid` to say which key is meant, only all keys can make it certain.
             key.is_for_verifying()
-                && (self.needs_kid || self.check_key(key, header.algorithm).is_ok())
+                && (self.needs_kid || self.check_key(key, header.algorithm()).is_ok())
         });
-        let candidates: Vec<_> = fitting.take(most + 1).collect();
+        let candidates: SmallVec<_> = fitting.take(most + 1).collect();
         match candidates.len() {
             0 => Err(InvalidToken::UnknownKey),
             len if len > most => Err(InvalidToken::NoKeyId),
@@ -197,15 +253,25 @@ impl Rules {
         }
     }
 
+    fn check_typ(&self, header: &JoseHeader) -> Result<(), InvalidToken> {
+        match &self.typ {
+            Some(expected) if !header.has_typ(expected) => Err(InvalidToken::Type),
+            _ => Ok(()),
+        }
+    }
+
     /// The claims of a token whose signature was found good.
     fn claims<C: DeserializeOwned>(
         &self,
         header: &JoseHeader,
         payload: &[u8],
     ) -> Result<C, InvalidToken> {
-        if self.typ.as_ref().is_some_and(|expected| !header.has_typ(expected)) {
-            return Err(InvalidToken::Type);
+        self.check_typ(header)?;
+        if let Some((claims, registered)) = watched::read(payload) {
+            self.check_registered(&registered)?;
+            return Ok(claims);
         }
+        // Says what is wrong with them, and reads what is only unusual.
         self.check_registered(&Registered::parse(payload)?)?;
         serde_json::from_slice(payload).map_err(|_| InvalidToken::Claims)
     }

@@ -1,6 +1,9 @@
 use std::fmt;
 
-use super::text::{Options, echo, invalid, is_name_byte, is_word, require, split_query};
+use super::{
+    endpoint,
+    text::{Options, echo, invalid, is_name_byte, is_word, require, split_query, write_options},
+};
 use crate::error::Result;
 
 const SCHEME: &str = "gcpkms";
@@ -9,14 +12,18 @@ const SCHEME: &str = "gcpkms";
 ///
 /// ```text
 /// gcpkms   = "//projects/" PROJECT "/locations/" LOCATION "/keyRings/" RING
-///            "/cryptoKeys/" KEY [ "/cryptoKeyVersions/" VERSION ]
+///            "/cryptoKeys/" KEY [ "/cryptoKeyVersions/" VERSION ] [ "?endpoint=" endpoint ]
+/// endpoint = ( "https" / "http" ) "://" HOST [ ":" PORT ] *( "/" SEGMENT )
 ///
 /// PROJECT  ; 1 to 63 of [A-Za-z0-9._:-], not "." or "..", such as "example.com:orders"
 /// LOCATION ; 1 to 63 of [A-Za-z0-9_-], and so are RING and KEY
 /// VERSION  ; 1 to 18 digits, the first not "0"
+/// HOST     ; a DNS name, an IPv4 address, or an IPv6 address in brackets
+/// SEGMENT  ; 1 or more of [A-Za-z0-9._~-], not "." or ".."
 /// ```
 ///
-/// There are no options. Credentials come from the environment, as for all of Google's clients.
+/// An `http` endpoint must be a loopback address: KMS is sent data keys and returns them. Credentials come
+/// from the environment, as for all of Google's clients.
 ///
 /// ```
 /// use bulla::KeyUri;
@@ -37,6 +44,7 @@ pub struct GcpKmsUri {
     key_ring: String,
     key: String,
     version: Option<String>,
+    endpoint: Option<String>,
 }
 
 impl GcpKmsUri {
@@ -70,16 +78,22 @@ impl GcpKmsUri {
         self.version.as_deref()
     }
 
+    /// The URL to call instead of `https://cloudkms.googleapis.com`, without a slash at its end.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
     /// `projects/…/cryptoKeys/…`, without the version: what the API takes for a key.
     #[must_use]
     pub fn resource_name(&self) -> String {
-        let Self { project, location, key_ring, key, version: _ } = self;
+        let Self { project, location, key_ring, key, .. } = self;
         format!("projects/{project}/locations/{location}/keyRings/{key_ring}/cryptoKeys/{key}")
     }
 
     pub(super) fn parse(rest: &str) -> Result<Self> {
         let (path, query) = split_query(rest);
-        Options::parse(SCHEME, query, &[])?;
+        let mut options = Options::parse(SCHEME, query, &["endpoint"])?;
         let parts: Vec<&str> = path.strip_prefix("//").unwrap_or_default().split('/').collect();
         let (project, location, key_ring, key, version) = match *parts.as_slice() {
             ["projects", p, "locations", l, "keyRings", r, "cryptoKeys", k] => (p, l, r, k, None),
@@ -112,17 +126,22 @@ impl GcpKmsUri {
             let ok = is_word(version, 18, |b| b.is_ascii_digit()) && !version.starts_with('0');
             require(ok, SCHEME, "version", version, "1 to 18 digits, the first not \"0\"")?;
         }
+        let endpoint = options.take("endpoint").map(|url| endpoint::parse(SCHEME, &url));
         Ok(Self {
             project: project.to_owned(),
             location: location.to_owned(),
             key_ring: key_ring.to_owned(),
             key: key.to_owned(),
             version: version.map(str::to_owned),
+            endpoint: endpoint.transpose()?,
         })
     }
 
     pub(super) fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "//{}", self.resource_name())?;
-        self.version().map_or(Ok(()), |version| write!(f, "/cryptoKeyVersions/{version}"))
+        if let Some(version) = self.version() {
+            write!(f, "/cryptoKeyVersions/{version}")?;
+        }
+        write_options(f, &[("endpoint", self.endpoint())])
     }
 }

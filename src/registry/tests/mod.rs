@@ -77,6 +77,9 @@ async fn schemes_are_those_that_the_application_gave() {
     let uri: KeyUri = "local:dev".parse().unwrap();
     assert_eq!(registry.connect("app", &uri).await.unwrap().label(), "app");
     assert_eq!(kind_of(registry.connect("app", &uri).await), ErrorKind::AlreadyExists);
+    // Unless the scheme has them, there are no public-key wraps to accept.
+    let accepting = registry.connect_accepting_public_key_wraps("b", &uri, Policy::default()).await;
+    assert_eq!(kind_of(accepting), ErrorKind::Unsupported);
     let vault: KeyUri = "hashivault://app".parse().unwrap();
     let error = registry.connect("vault", &vault).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);

@@ -25,6 +25,7 @@ use crate::{
 
 mod adapters;
 mod damage;
+mod random;
 mod range;
 
 const CHUNK: usize = 65_536;

@@ -10,7 +10,7 @@ use bulla::{
 use bulla_config::Key;
 use bulla_local::{KeyRecord, Store};
 
-use super::report::{Check, KeyFacts, Subject};
+use super::report::{ACCEPTED, Check, KeyFacts, REFUSED, Subject};
 use crate::{
     Session,
     failure::{Failure, Outcome},
@@ -141,6 +141,10 @@ async fn describe(provider: &Provider, facts: &mut KeyFacts) -> bulla::Result<()
         ContextBinding::LocalOnly => Some("local-only"),
         ContextBinding::Refused => None,
     };
+    let policy = provider.sealing_key().and_then(|name| provider.opens(name));
+    facts.public_key_wraps = policy
+        .filter(|policy| !policy.authenticates)
+        .map(|policy| if policy.accept_public_key_wraps { ACCEPTED } else { REFUSED });
     if capabilities.direct != ContextBinding::Refused {
         facts.direct_limit = Some(capabilities.max_direct_len);
     }

@@ -2,6 +2,8 @@
 
 mod keys;
 mod report;
+#[cfg(feature = "spiffe")]
+mod workload;
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -35,6 +37,8 @@ pub(crate) fn run(args: &Doctor, session: &Session) -> Outcome<()> {
     if let Ok(store) = store {
         checks.extend(keys::check_all(wanted, configured, &store, &passphrases, session));
     }
+    #[cfg(feature = "spiffe")]
+    checks.extend(workload::check(session));
     let report = Report::new(checks);
     if args.json {
         json::print(&report)?

@@ -20,6 +20,8 @@ pub(super) enum Subject {
     Configuration,
     KeyStore,
     Key,
+    #[cfg(feature = "spiffe")]
+    WorkloadApi,
 }
 
 /// Ordered: the worst is the greatest.
@@ -44,6 +46,10 @@ pub(super) struct Check {
     code: u8,
 }
 
+/// What [`KeyFacts::public_key_wraps`] is where the owner accepts them, and where not.
+pub(super) const ACCEPTED: &str = "accepted";
+pub(super) const REFUSED: &str = "refused";
+
 /// What is known of a key.
 #[derive(Default, Serialize)]
 pub(super) struct KeyFacts {
@@ -54,6 +60,7 @@ pub(super) struct KeyFacts {
     pub(super) version: Option<String>,
     pub(super) latency_ms: Option<f64>,
     pub(super) seals: Option<&'static str>,
+    pub(super) public_key_wraps: Option<&'static str>,
     pub(super) direct_limit: Option<usize>,
     pub(super) signing: Vec<&'static str>,
 }
@@ -91,6 +98,8 @@ impl Check {
             Subject::Configuration => "configuration",
             Subject::KeyStore => "key store",
             Subject::Key => "key",
+            #[cfg(feature = "spiffe")]
+            Subject::WorkloadApi => "Workload API",
         };
         let mut line = format!("{status:4}  {subject}");
         if let Some(name) = &self.name {
@@ -112,6 +121,14 @@ impl KeyFacts {
         words.extend(self.state.map(str::to_owned));
         words.extend(self.version.iter().map(|version| format!("version {version}")));
         words.extend(self.seals.map(|how| format!("seals (context {how})")));
+        words.extend(self.public_key_wraps.map(|how| {
+            match how {
+                ACCEPTED => "opens what anybody with its public key has sealed".to_owned(),
+                _ => "opens nothing, since anybody with its public key can seal to it: \
+                  accept-public-key-wraps is not set"
+                    .to_owned(),
+            }
+        }));
         words.extend(self.direct_limit.map(|most| format!("direct up to {most} bytes")));
         if !self.signing.is_empty() {
             words.push(format!("signs {}", self.signing.join(" ")));

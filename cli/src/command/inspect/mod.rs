@@ -10,7 +10,7 @@ use std::{
 
 use bulla::{
     EncryptionContext,
-    format::{DirectMessage, Header, PREFIX_LEN},
+    format::{DirectMessage, Header, PREFIX_LEN, Transform},
     key::WrapAlgorithm,
 };
 use serde::Serialize;
@@ -61,6 +61,7 @@ struct SealedReport {
     suite: SuiteReport,
     shared_data_key: bool,
     context: BTreeMap<String, String>,
+    transform: Option<String>,
     recipients: Vec<RecipientReport>,
     header_len: u64,
     sealed_len: u64,
@@ -143,6 +144,7 @@ impl SealedReport {
             },
             shared_data_key: header.is_data_key_shared(),
             context: owned_pairs(header.stored_context()),
+            transform: header.stored_context().get(Transform::KEY).map(str::to_owned),
             recipients: header.recipients().iter().map(RecipientReport::new).collect(),
             header_len,
             sealed_len,
@@ -170,7 +172,13 @@ impl SealedReport {
             None => writeln!(out, "body:         missing: the data is cut short")?,
         }
         match (self.plaintext_len, self.body_len) {
-            (Some(len), _) => writeln!(out, "plaintext:    {len} bytes")?,
+            (Some(len), _) => match &self.transform {
+                None => writeln!(out, "plaintext:    {len} bytes")?,
+                Some(how) => {
+                    let how = shown::token(how);
+                    writeln!(out, "plaintext:    {len} bytes as it was transformed: {how}")?;
+                }
+            },
             (None, Some(_)) => {
                 writeln!(out, "plaintext:    no message has such a body: it was cut or damaged")?;
             }

@@ -6,7 +6,13 @@ mod refusal;
 mod sign;
 mod verify;
 
-pub(super) use sign::DEFAULT_RSA;
+#[cfg(feature = "spiffe")]
+pub(super) use refusal::{Place, explain};
+#[cfg(feature = "oauth")]
+pub(super) use sign::signer;
+pub(super) use sign::{DEFAULT_RSA, signed};
+#[cfg(feature = "spiffe")]
+pub(super) use sign::{provider_keys, signing_key};
 
 use std::path::{Path, PathBuf};
 
@@ -34,14 +40,14 @@ pub(crate) fn run(command: TokenCommand, session: &Session) -> Outcome<()> {
 }
 
 /// A token as it was found, and where.
-struct Token {
-    text: String,
+pub(super) struct Token {
+    pub(super) text: String,
     name: String,
 }
 
 impl Token {
     /// Reads a token with or without the end of a line behind it.
-    fn read(file: Option<PathBuf>) -> Outcome<Self> {
+    pub(super) fn read(file: Option<PathBuf>) -> Outcome<Self> {
         refuse_pasted(file.as_deref())?;
         let input = Source::choose(file)?.open()?;
         let name = input.name.clone();

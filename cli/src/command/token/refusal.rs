@@ -24,7 +24,7 @@ const MAX_AUDIENCES: usize = 4;
 const MAX_SECONDS: f64 = 253_402_300_799.0;
 
 /// Where the keys came from.
-pub(super) enum Place {
+pub(in crate::command) enum Place {
     /// A key that was named, and its versions.
     Key {
         /// Whether it is one of several algorithms.
@@ -43,7 +43,7 @@ pub(super) enum Place {
 }
 
 /// Says what was wrong with the token, or why its keys can't be had.
-pub(super) fn explain(error: &Error, token: &Token, place: &Place) -> Failure {
+pub(in crate::command) fn explain(error: &Error, token: &Token, place: &Place) -> Failure {
     let failure = Failure::from(error.clone());
     let Some(reason) = InvalidToken::of(error) else { return failure };
     let failure = failure.at(&token.name);

@@ -116,7 +116,10 @@ fn gcp_parts() {
     assert_eq!((uri.key_ring(), uri.key(), uri.version()), ("R_1", "k-2", Some("12")));
     assert_eq!(format!("gcpkms://{}", uri.resource_name()), text);
     let KeyUri::GcpKms(uri) = parse(text) else { panic!() };
-    assert_eq!(uri.version(), None);
+    assert_eq!((uri.version(), uri.endpoint()), (None, None));
+    let text = format!("{text}/cryptoKeyVersions/3?endpoint=http%3A//LOCALHOST:80/");
+    let KeyUri::GcpKms(uri) = parse(&text) else { panic!() };
+    assert_eq!((uri.version(), uri.endpoint()), (Some("3"), Some("http://localhost:80")));
 }
 
 #[test]
@@ -186,6 +189,10 @@ fn display_is_canonical() {
         ),
         (&format!("awskms:///{KEY_ARN}?region=eu-west-1"), &format!("awskms:///{KEY_ARN}")),
         (GCP, GCP),
+        (
+            &format!("{GCP}/cryptoKeyVersions/3?endpoint=HTTPS://h%2F"),
+            &format!("{GCP}/cryptoKeyVersions/3?endpoint=https://h"),
+        ),
         ("azurekeyvault://ACME.vault.azure.net/Key", "azurekeyvault://acme/Key"),
         ("azurekeyvault://acme.vault.azure.cn/K", "azurekeyvault://acme.vault.azure.cn/K"),
         ("hashivault://k?namespace=n&mount=transit", "hashivault://k?namespace=n"),
@@ -296,7 +303,8 @@ fn names_what_is_wrong() {
         (&format!("{GCP}/"), "is not //projects/P"),
         (&format!("{GCP}/cryptoKeyVersions/x"), r#"the version "x" is not 1 to 18 digits"#),
         (&format!("{GCP}/cryptoKeyVersions/01"), r#"the version "01""#),
-        (&format!("{GCP}?x=y"), r#"gcpkms URI: unknown option "x"; this scheme has none"#),
+        (&format!("{GCP}?x=y"), r#"gcpkms URI: unknown option "x"; the options are"#),
+        (&format!("{GCP}?endpoint=http://kms.example.com"), "which is plain http"),
         ("gcpkms://projects/../locations/l/keyRings/r/cryptoKeys/k", r#"the project "..""#),
         ("gcpkms://projects/p/locations/l/keyRings/r.s/cryptoKeys/k", r#"the key ring "r.s""#),
         ("gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/", r#"the key """#),
@@ -432,6 +440,7 @@ fn good_uri() -> impl Strategy<Value = String> {
             "gcpkms://projects/[a-z0-9:-]{1,63}/locations/[a-z0-9-]{1,63}",
             "/keyRings/[A-Za-z0-9_-]{1,63}/cryptoKeys/[A-Za-z0-9_-]{1,63}",
             "(/cryptoKeyVersions/[1-9][0-9]{0,17})?",
+            r"(\?endpoint=https://[a-z]{1,9}(:[1-9][0-9]{0,3})?/?)?",
         ),
         concat!(
             r"azurekeyvault://[A-Za-z][a-zA-Z0-9]{2,23}(\.(VAULT|managedhsm)\.azure\.(net|cn))?",
