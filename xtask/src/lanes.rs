@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use Level::{All, Default, Quick};
 
 use crate::{
-    features, fuzz, house, package, pipeline,
+    features, fuzz, house, lake, package, pipeline,
     project::{Outcome, Project, Step},
     providers::{self, Provider, ServersLane},
     readme, spiffe, store, tokens, tools,
@@ -96,6 +96,7 @@ pub(crate) fn all(providers: Vec<Provider>) -> Vec<Lane> {
         Lane::new("fuzz", Default, "every fuzz target, 5 seconds each", fuzz::lane)
             .with_all("60 seconds each"),
         Lane::new("readme", Default, "the README's commands, in a clean clone", readme::run),
+        Lane::new("lake", All, "SQL over sealed Parquet, in one process and in several", lake::run),
         Lane::new("package", All, "what a release publishes, packed", package::run),
     ]);
     lanes

@@ -10,6 +10,7 @@ mod features;
 mod fuzz;
 mod house;
 mod imports;
+mod lake;
 mod lanes;
 mod package;
 mod pipeline;
