@@ -1,14 +1,18 @@
-//! JWT-SVIDs of one fixed key, and who verifies them.
+//! JWT-SVIDs of one fixed key, who verifies them, and certificates of that key.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bulla::{
-    PublicKey, Sign as _, SigningAlgorithm, SigningInput,
+    PublicKey, Sign, SigningAlgorithm, SigningInput,
     jwt::{Jwk, JwkSet},
 };
 use bulla_local::{Local, Protection, Store};
-use bulla_spiffe::{Bundle, BundleSet, JwtSvid, JwtSvidVerifier, trust_domain};
+use bulla_spiffe::{
+    Bundle, BundleSet, JwtSvid, JwtSvidVerifier,
+    authority::{CaPolicy, X509Authority},
+    trust_domain,
+};
 use tempfile::TempDir;
 
 use crate::wait;
@@ -21,7 +25,7 @@ pub const HEADER: &str = r#"{"alg":"ES256","kid":"a","typ":"JWT"}"#;
 
 struct World {
     _dir: TempDir,
-    local: Local,
+    local: Arc<Local>,
     key: PublicKey,
     verifier: JwtSvidVerifier,
 }
@@ -39,7 +43,7 @@ fn world() -> &'static World {
         let bundles = BundleSet::new();
         bundles.insert(bundle.with_jwt_authorities(&set.expect("a set")).expect("a bundle"));
         let verifier = JwtSvidVerifier::builder(bundles).audience("a").build().expect("rules");
-        World { _dir: dir, local, key, verifier }
+        World { _dir: dir, local: Arc::new(local), key, verifier }
     })
 }
 
@@ -58,4 +62,19 @@ pub fn sign(header: &[u8], claims: &[u8]) -> String {
 #[must_use]
 pub fn verify(token: &str) -> Option<JwtSvid> {
     wait(world().verifier.verify(token)).ok()
+}
+
+/// The key, to sign certificates with.
+#[must_use]
+pub fn signer() -> Arc<dyn Sign> {
+    Arc::<Local>::clone(&world().local)
+}
+
+/// An authority with a root of its own.
+pub fn authority() -> &'static X509Authority {
+    static AUTHORITY: OnceLock<X509Authority> = OnceLock::new();
+    AUTHORITY.get_or_init(|| {
+        let builder = X509Authority::builder(trust_domain("example.org").expect("a domain"), signer());
+        wait(builder.self_signed(CaPolicy::root())).expect("an authority")
+    })
 }

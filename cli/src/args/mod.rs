@@ -25,7 +25,8 @@ pub(crate) use self::keys::{
     allow(unused_imports, reason = "only SPIFFE's commands look")
 )]
 pub(crate) use self::spiffe::{
-    DomainBundle, IssueSvid, PrintBundle, ServeSvids, SpiffeCommand, VerifySvid, WorkloadEntry,
+    DomainBundle, FetchSvid, IssueSvid, PrintBundle, ServeSvids, SpiffeCommand, VerifySvid,
+    WorkloadEntry,
 };
 pub(crate) use self::store::StoreCommand;
 #[cfg(feature = "store")]
@@ -33,6 +34,8 @@ pub(crate) use self::store::{
     AuditStore, Bind, CatObject, Format, GetObject, ListObjects, OpenObject, PutObject,
     RewrapStore, StoreOptions,
 };
+#[cfg(feature = "spiffe")]
+pub(crate) use self::tokens::DEFAULT_TYP;
 pub(crate) use self::tokens::{
     InspectToken, Jwks, NamedAlgorithm, SignToken, TokenCommand, VerifyToken,
 };

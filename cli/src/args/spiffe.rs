@@ -20,6 +20,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub(crate) enum SpiffeCommand {
     Issue(IssueSvid),
+    Fetch(FetchSvid),
     Verify(VerifySvid),
     Bundle(PrintBundle),
     Serve(Box<ServeSvids>),
@@ -69,6 +70,31 @@ pub(crate) struct IssueSvid {
     pub(crate) kid: Option<String>,
     #[command(flatten)]
     pub(crate) passphrases: PassphraseFiles,
+}
+
+/// Asks this host's Workload API for a JWT-SVID of this process, and prints it
+///
+/// The Workload API is the one that SPIFFE_ENDPOINT_SOCKET names: SPIRE's agent, `bulla spiffe serve`, or any other
+/// that speaks it. Which IDs this process has is for it to say.
+///
+/// The exit code is 4 if the Workload API is not there or has none for this process for now.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla spiffe fetch --aud reports
+  bulla spiffe fetch spiffe://example.org/billing --aud reports
+  curl -H \"Authorization: Bearer $(bulla spiffe fetch --aud reports)\" https://reports.example")]
+pub(crate) struct FetchSvid {
+    /// The ID that it is to be of, such as spiffe://example.org/billing [default: the first one of this process]
+    #[arg(value_name = "SPIFFE-ID")]
+    pub(crate) id: Option<String>,
+    /// Whom it is for: `aud`; give it again for more, each of which can pass it on to the others
+    #[arg(long, value_name = "AUDIENCE", required = true)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) aud: Vec<String>,
+    /// How long is waited for the Workload API
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
 }
 
 /// Verifies a JWT-SVID with the bundle of its trust domain, and prints its claims as JSON

@@ -19,6 +19,9 @@ Examples:
   bulla jwks --key local:id > jwks.json
   bulla token verify token.jwt --jwks jwks.json --iss https://id.example --aud orders";
 
+/// The type of most tokens.
+pub(crate) const DEFAULT_TYP: &str = "JWT";
+
 /// Longer than any token should last, and short enough that its end has a date.
 const MAX_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -74,7 +77,7 @@ pub(crate) struct SignToken {
     #[arg(long, value_name = "FILE")]
     pub(crate) claims: Option<PathBuf>,
     /// What kind of token it is: `typ` of the header, such as at+jwt (RFC 9068)
-    #[arg(long, default_value = "JWT", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, default_value = DEFAULT_TYP, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) typ: String,
     /// Call the key this, instead of by its thumbprint; verifiers must know it by that name
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
@@ -97,6 +100,7 @@ Examples:
   bulla token verify token.jwt --key local:id --iss https://id.example --aud orders
   bulla token verify token.jwt --jwks jwks.json --iss https://id.example --aud orders
   bulla token verify token.jwt --issuer https://id.example --aud orders --typ at+jwt
+  bulla token verify svid.jwt --issuer spiffe://example.org --aud orders
   xclip -o | bulla token verify --jwks jwks.json --any-issuer --any-audience | jq .sub")]
 #[command(group(ArgGroup::new("keys").args(["key", "jwks", "issuer"]).required(true)))]
 pub(crate) struct VerifyToken {
@@ -110,7 +114,9 @@ pub(crate) struct VerifyToken {
     #[arg(long, value_name = "FILE|URL")]
     pub(crate) jwks: Option<String>,
     /// Verify with the keys that this issuer publishes (OpenID Connect Discovery), and expect it in
-    /// `iss`. Takes a build with the feature `oidc`, as a URL for --jwks does
+    /// `iss`. Takes a build with the feature `oidc`, as a URL for --jwks does. A trust domain of SPIFFE, such as
+    /// spiffe://example.org, has its keys from the Workload API that SPIFFE_ENDPOINT_SOCKET names, and its
+    /// tokens are verified as `bulla spiffe verify` does; that takes the feature `spiffe`
     #[arg(long, value_name = "URL", conflicts_with = "any_issuer")]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) issuer: Option<String>,
@@ -123,7 +129,7 @@ pub(crate) struct VerifyToken {
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) aud: Option<String>,
     /// The type expected in `typ` of the header
-    #[arg(long, default_value = "JWT", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, default_value = DEFAULT_TYP, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) typ: String,
     /// How far clocks may differ: at most 60s
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]

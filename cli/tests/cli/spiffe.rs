@@ -245,3 +245,59 @@ fn the_doctor_asks_the_workload_api_that_the_environment_names() {
     let line = format!("ok    Workload API: {socket}: {ID}, trusts example.org");
     assert!(code == Some(0) && found.contains(&line), "{code:?} {found}");
 }
+
+#[test]
+fn a_workload_asks_for_tokens_and_verifies_others_by_its_workload_api() {
+    let sandbox = published();
+    let api = format!("unix://{}", sandbox.path("api.sock").display());
+    let asked = |line: &str, socket: Option<&str>| {
+        let mut bulla = sandbox.bulla();
+        bulla.args(line.split_whitespace()).env_remove("SPIFFE_ENDPOINT_SOCKET");
+        socket.map(|socket| bulla.env("SPIFFE_ENDPOINT_SOCKET", socket));
+        end(&mut bulla)
+    };
+    let fetch = "spiffe fetch --aud reports";
+    asked(fetch, None).expect(2, "SPIFFE_ENDPOINT_SOCKET");
+    asked(fetch, Some("example.org")).expect(2, "");
+    // Nobody is there, so there may be one later.
+    asked(fetch, Some(&api)).expect(4, "Workload API");
+
+    let second =
+        format!("--entry spiffe://example.org/second,uid={}", rustix::process::getuid().as_raw());
+    let server = serving(&sandbox, &second).spawn().unwrap();
+    wait_for(&sandbox, "api.sock");
+    let asked = |line: &str| asked(line, Some(&api));
+    for (line, id) in [
+        (fetch.to_owned(), ID),
+        (format!("spiffe fetch {ID} --aud reports"), ID),
+        (
+            "spiffe fetch spiffe://example.org/second --aud reports --aud more".to_owned(),
+            "spiffe://example.org/second",
+        ),
+    ] {
+        let fetched = asked(&line);
+        fetched.expect(0, "");
+        sandbox.write("svid.jwt", &fetched.stdout);
+        let verified = asked("token verify svid.jwt --issuer spiffe://example.org --aud reports");
+        verified.expect(0, "");
+        assert_eq!(json(&verified.stdout)["sub"], id);
+        assert_eq!(asked("spiffe verify svid.jwt --aud reports").stdout, verified.stdout);
+    }
+    asked("spiffe fetch spiffe://example.org/third --aud reports").expect(4, "");
+    asked("spiffe fetch example.org/third --aud reports").expect(2, "SPIFFE ID");
+
+    let verify = "token verify svid.jwt --issuer spiffe://example.org";
+    asked(&format!("{verify} --aud others")).expect(3, "for another audience");
+    asked(&format!("{verify} --any-audience")).expect(2, "--aud");
+    for more in ["--iss spiffe://example.org", "--any-typ", "--typ at+jwt", "--alg ES256"] {
+        asked(&format!("{verify} --aud reports {more}")).expect(2, "SPIFFE says");
+    }
+    asked("token verify svid.jwt --issuer spiffe://example.org/a --aud reports")
+        .expect(2, "trust domain");
+    asked("token verify svid.jwt --issuer spiffe://other.org --aud reports").expect(1, "other.org");
+    // A token of the same key that is no SVID.
+    sandbox.write("plain.jwt", sandbox.ok("token sign --key local:id --sub ada --aud reports"));
+    asked("token verify plain.jwt --issuer spiffe://example.org --aud reports")
+        .expect(3, "claim sub");
+    terminate(server);
+}

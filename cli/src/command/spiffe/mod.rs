@@ -3,6 +3,8 @@
 #[cfg(feature = "spiffe")]
 mod bundle;
 #[cfg(feature = "spiffe")]
+mod fetch;
+#[cfg(feature = "spiffe")]
 mod issue;
 #[cfg(feature = "spiffe")]
 mod serve;
@@ -15,6 +17,8 @@ use crate::{Session, args::SpiffeCommand, failure::Outcome};
 
 #[cfg(feature = "spiffe")]
 pub(crate) use self::serve::{prepare, until};
+#[cfg(feature = "spiffe")]
+pub(super) use self::verify::of_trust_domain;
 
 #[cfg(not(feature = "spiffe"))]
 pub(crate) fn run(_: SpiffeCommand, _: &Session) -> Outcome<()> {
@@ -25,6 +29,7 @@ pub(crate) fn run(_: SpiffeCommand, _: &Session) -> Outcome<()> {
 pub(crate) fn run(command: SpiffeCommand, session: &Session) -> Outcome<()> {
     match command {
         SpiffeCommand::Issue(args) => issue::run(args, session),
+        SpiffeCommand::Fetch(args) => fetch::run(args, session),
         SpiffeCommand::Verify(args) => verify::run(args, session),
         SpiffeCommand::Bundle(args) => bundle::run(&args, session),
         // It runs where signals are waited for.

@@ -41,10 +41,28 @@ pub(super) fn run(args: VerifySvid, session: &Session) -> Outcome<()> {
     json::print(svid.claims())
 }
 
+/// A verifier of the JWT-SVIDs of one trust domain, by the bundle that this host's Workload API has of it.
+pub(in crate::command) fn of_trust_domain(
+    id: &str,
+    audience: &str,
+    leeway: Duration,
+    session: &Session,
+) -> Outcome<JwtSvidVerifier> {
+    let domain = trust_domain(id)?;
+    let all = BundleSet::new();
+    let asked = followed(&all, session)?;
+    let bundle = session.runtime.block_on(all.bundle(&domain))?;
+    drop(asked);
+    let only = BundleSet::new();
+    only.insert(bundle);
+    Ok(JwtSvidVerifier::builder(only).audience(audience).leeway(leeway).build()?)
+}
+
 /// The bundles of this host's Workload API.
 fn followed(bundles: &BundleSet, session: &Session) -> Outcome<WorkloadBundles> {
     let api = WorkloadApi::from_env().map_err(|error| {
-        Failure::from(error).hint("or give the bundles of trust domains by --bundle")
+        Failure::from(error)
+            .hint("or give the bundles of trust domains to `bulla spiffe verify --bundle`")
     })?;
     let api = api.first_within(FIRST_BUNDLES);
     Ok(session.runtime.block_on(api.keep_bundles(bundles.clone()))?)

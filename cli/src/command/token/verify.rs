@@ -24,7 +24,13 @@ use crate::{
     remote::Remote,
 };
 
+/// What an issuer's name begins with that is a trust domain of SPIFFE.
+const SPIFFE: &str = "spiffe://";
+
 pub(super) fn run(args: VerifyToken, session: &Session) -> Outcome<()> {
+    if args.issuer.as_ref().is_some_and(|issuer| issuer.starts_with(SPIFFE)) {
+        return svid(args, session);
+    }
     let verifier = verifier(&args)?;
     let (source, place) = keys(&args, session)?;
     let token = Token::read(args.file)?;
@@ -33,6 +39,31 @@ pub(super) fn run(args: VerifyToken, session: &Session) -> Outcome<()> {
         .block_on(verifier.verify(&token.text, &*source))
         .map_err(|error| refusal::explain(&error, &token, &place))?;
     json::print(verified.claims())
+}
+
+/// A JWT-SVID, by the rules of SPIFFE: they say what `typ` and the algorithms are, and that there is an audience.
+#[cfg(feature = "spiffe")]
+fn svid(args: VerifyToken, session: &Session) -> Outcome<()> {
+    let VerifyToken { issuer, aud, iss, typ, any_typ, alg, leeway, .. } = &args;
+    if iss.is_some() || alg.is_some() || *any_typ || typ != crate::args::DEFAULT_TYP {
+        let message =
+            "with a trust domain as --issuer, SPIFFE says what type and algorithm tokens have";
+        return Err(Failure::usage(message).hint("leave --iss, --typ, --any-typ and --alg out"));
+    }
+    let audience = aud.as_deref().ok_or_else(|| {
+        Failure::usage("tokens of a trust domain are for an audience: name it by --aud")
+    })?;
+    let issuer = issuer.as_deref().unwrap_or_default();
+    let verifier = crate::command::spiffe::of_trust_domain(issuer, audience, *leeway, session)?;
+    let token = Token::read(args.file)?;
+    let svid = session.runtime.block_on(verifier.verify(&token.text));
+    let svid = svid.map_err(|error| refusal::explain(&error, &token, &Place::Remote))?;
+    json::print(svid.claims())
+}
+
+#[cfg(not(feature = "spiffe"))]
+fn svid(_: VerifyToken, _: &Session) -> Outcome<()> {
+    Err(Failure::usage("this build of bulla has no SPIFFE; build it with `--features spiffe`"))
 }
 
 fn verifier(args: &VerifyToken) -> Outcome<Verifier> {
