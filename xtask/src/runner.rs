@@ -25,7 +25,10 @@ pub(crate) fn run(project: &Project, lanes: &[Lane], level: Level, fail_fast: bo
         let lane_started = Instant::now();
         let outcome = (lane.run)(project, level);
         let result = if outcome.is_ok() { "ok" } else { "FAILED" };
-        rows.push(row(&lane.name, result, Some(lane_started.elapsed())));
+        let took = row(&lane.name, result, Some(lane_started.elapsed()));
+        // Also now: who ends a run that takes too long has no summary.
+        println!("<== {took}");
+        rows.push(took);
         if let Err(error) = outcome {
             eprintln!("error: lane {}: {error}", lane.name);
             failed.push(lane.name.as_str());
