@@ -28,6 +28,10 @@ const RIVAL: Duration = Duration::from_secs(3);
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// How often a token is asked that says it can't do something. SoftHSM says so at times, or does not tell all of a key,
+/// while other sessions make and remove theirs; a token that means it says it again.
+const ASKED: usize = 4;
+
 const ALL: [ObjectClass; 3] =
     [ObjectClass::SECRET_KEY, ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY];
 
@@ -125,12 +129,15 @@ impl Making<'_> {
             Some(own) => own,
             None => {
                 self.refuse_another()?;
-                let own = self.generate(gcm);
-                own.inspect_err(|_| self.remove_left_overs())?
+                match self.new.id_is_ours {
+                    true => asked(|| self.generate(gcm).inspect_err(|_| self.remove_left_overs()))?,
+                    false => self.generate(gcm)?,
+                }
             }
         };
-        let settled = self.check(&own).and_then(|()| self.settle(&own));
-        let described = settled.and_then(|()| self.work.describe(&self.new.by_id(), Role::Either));
+        let settled = asked(|| self.check(&own)).and_then(|()| self.settle(&own));
+        let described = settled
+            .and_then(|()| asked(|| self.work.describe(&self.new.by_id(), Role::Either)));
         match described {
             // It may all be there after the loss, so it is for the next attempt to say.
             Err(Fault::Lost(_)) | Ok(_) => described,
@@ -197,11 +204,9 @@ impl Making<'_> {
         made.map_err(|error| fault(&error, &format!("new {}", self.new.describe())))
     }
 
-    /// By the standard nothing is there after a failure. Only what can't be another's is removed.
+    /// By the standard nothing is there after a failure. Only for an id that is ours: nothing of it is another's.
     fn remove_left_overs(&self) {
-        if self.new.id_is_ours {
-            drop(self.find(&self.new.by_id(), &ALL).map(|left| self.destroy(&left)));
-        }
+        drop(self.find(&self.new.by_id(), &ALL).map(|left| self.destroy(&left)));
     }
 
     /// Some tokens don't say that they make less of an attribute.
@@ -291,6 +296,19 @@ impl Making<'_> {
         }
         Ok(found)
     }
+}
+
+/// Asks until the answer is another one than that the token can't.
+fn asked<T>(ask: impl Fn() -> Result<T, Fault>) -> Result<T, Fault> {
+    for _ in 1..ASKED {
+        match ask() {
+            Err(Fault::Final(error)) if error.kind() == ErrorKind::Unsupported => {
+                thread::sleep(LOOK_AGAIN);
+            }
+            other => return other,
+        }
+    }
+    ask()
 }
 
 fn exists(message: String) -> Fault {
