@@ -136,8 +136,8 @@ impl Making<'_> {
             }
         };
         let settled = asked(|| self.check(&own)).and_then(|()| self.settle(&own));
-        let described = settled
-            .and_then(|()| asked(|| self.work.describe(&self.new.by_id(), Role::Either)));
+        let described =
+            settled.and_then(|()| asked(|| self.work.describe(&self.new.by_id(), Role::Either)));
         match described {
             // It may all be there after the loss, so it is for the next attempt to say.
             Err(Fault::Lost(_)) | Ok(_) => described,
