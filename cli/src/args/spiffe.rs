@@ -77,7 +77,7 @@ pub(crate) struct IssueSvid {
 /// The Workload API is the one that SPIFFE_ENDPOINT_SOCKET names: SPIRE's agent, `bulla spiffe serve`, or any other
 /// that speaks it. Which IDs this process has is for it to say.
 ///
-/// The exit code is 4 if the Workload API is not there or has none for this process for now.
+/// The exit code is 4 if the Workload API is not there for now, and 1 if it has no such ID for this process.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -24,7 +24,7 @@ fn every_command_has_a_page_with_examples() {
     sandbox.ok("man --dir pages");
     let pages = std::fs::read_dir(sandbox.path("pages")).unwrap();
     let pages: Vec<_> = pages.map(|page| page.unwrap()).collect();
-    assert_eq!(pages.len(), 48);
+    assert_eq!(pages.len(), 49);
     for page in pages {
         let name = page.file_name().into_string().unwrap();
         let text = std::fs::read_to_string(page.path()).unwrap();

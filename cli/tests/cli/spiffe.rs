@@ -283,7 +283,7 @@ fn a_workload_asks_for_tokens_and_verifies_others_by_its_workload_api() {
         assert_eq!(json(&verified.stdout)["sub"], id);
         assert_eq!(asked("spiffe verify svid.jwt --aud reports").stdout, verified.stdout);
     }
-    asked("spiffe fetch spiffe://example.org/third --aud reports").expect(4, "");
+    asked("spiffe fetch spiffe://example.org/third --aud reports").expect(1, "no identity");
     asked("spiffe fetch example.org/third --aud reports").expect(2, "SPIFFE ID");
 
     let verify = "token verify svid.jwt --issuer spiffe://example.org";

@@ -30,7 +30,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How often a token is asked that says it can't do something. SoftHSM says so at times, or does not tell all of a key,
 /// while other sessions make and remove theirs; a token that means it says it again.
-const ASKED: usize = 4;
+const ASKED: usize = 3;
 
 const ALL: [ObjectClass; 3] =
     [ObjectClass::SECRET_KEY, ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY];
@@ -130,7 +130,7 @@ impl Making<'_> {
             None => {
                 self.refuse_another()?;
                 match self.new.id_is_ours {
-                    true => asked(|| self.generate(gcm).inspect_err(|_| self.remove_left_overs()))?,
+                    true => asked(|| self.generate_whole(gcm))?,
                     false => self.generate(gcm)?,
                 }
             }
@@ -202,6 +202,15 @@ impl Making<'_> {
                 .map(|(public, private)| vec![private, public]),
         };
         made.map_err(|error| fault(&error, &format!("new {}", self.new.describe())))
+    }
+
+    /// Nothing is left of a key that is not as it should be, as far as that is known.
+    fn generate_whole(&self, gcm: bool) -> Result<Vec<ObjectHandle>, Fault> {
+        let own = self.generate(gcm).inspect_err(|_| self.remove_left_overs())?;
+        match asked(|| self.check(&own)) {
+            Ok(()) => Ok(own),
+            Err(fault) => Err(self.without(&own, fault)),
+        }
     }
 
     /// By the standard nothing is there after a failure. Only for an id that is ours: nothing of it is another's.
