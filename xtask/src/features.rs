@@ -107,17 +107,20 @@ impl Row {
 pub(crate) fn run(project: &Project, level: Level) -> Outcome {
     let rows = rows(&providers::all(project)?);
     let failures = rows.iter().flat_map(|row| row.failures(project, row.depth(level)));
-    let failures: Vec<_> = failures.chain(lean_command(project)).collect();
+    let failures: Vec<_> = failures.chain(lean_command(project, level)).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }
 
-/// The command as it is built by default, without providers that are features. It is selected with
-/// the whole workspace, so that nothing that it depends on is built again.
-fn lean_command(project: &Project) -> Vec<String> {
-    let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    let test = ["test", "--workspace", "--test", "cli"];
-    let outcomes = [project.cargo(lint).run(), project.cargo(test).run()];
-    outcomes.into_iter().filter_map(Outcome::err).collect()
+/// The command as it is built by default, without providers that are features. For a release its tests run too: they
+/// are selected with the whole workspace, so that less of what it depends on is built again.
+fn lean_command(project: &Project, level: Level) -> Vec<String> {
+    let lint = ["clippy", "-p", "bulla-cli", "--lib", "--bins", "--", "-D", "warnings"];
+    let all: [&[&str]; 2] = [
+        &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        &["test", "--workspace", "--test", "cli"],
+    ];
+    let steps = if level == Level::All { &all[..] } else { &[&lint[..]][..] };
+    steps.iter().filter_map(|step| project.cargo(*step).run().err()).collect()
 }
 
 #[cfg(test)]

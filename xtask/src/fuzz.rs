@@ -1,6 +1,15 @@
 //! Fuzz targets, built with the stable toolchain and run for a while each.
 
-use std::{ffi::OsStr, fs, time::Instant};
+use std::{
+    ffi::OsStr,
+    fs,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Instant,
+};
 
 use crate::{
     lanes::Level,
@@ -35,23 +44,49 @@ pub(crate) fn run(project: &Project, seconds: u32, only: &[String]) -> Outcome {
     }
     let host = host(project)?;
     build(project, &host)?;
-    let mut report = Vec::new();
+    let wanted: Vec<_> = all.iter().filter(|name| only.is_empty() || only.contains(name)).collect();
     let mut failed = Vec::new();
-    for name in all.iter().filter(|name| only.is_empty() || only.contains(name)) {
-        let began = Instant::now();
-        match fuzz(project, &host, name, seconds) {
-            Ok(executions) => {
-                let took = began.elapsed().as_secs();
-                report.push(format!("{name:<12}{executions:>14} executions in {took} s"));
+    for (name, result) in fuzz_all(project, &host, &wanted, seconds) {
+        match result {
+            Ok((executions, took)) => {
+                println!("{name:<12}{executions:>14} executions in {took} s");
             }
             Err(error) => {
                 eprintln!("{error}");
-                failed.push(name.as_str());
+                failed.push(name);
             }
         }
     }
-    println!("{}", report.join("\n"));
     if failed.is_empty() { Ok(()) } else { Err(format!("found by fuzzing: {}", failed.join(", "))) }
+}
+
+/// As many at the same time as there are processors.
+fn fuzz_all<'a>(
+    project: &Project,
+    host: &str,
+    wanted: &[&'a String],
+    seconds: u32,
+) -> Vec<(&'a str, Outcome<(u64, u64)>)> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    let width = thread::available_parallelism().map_or(1, usize::from).min(wanted.len());
+    thread::scope(|scope| {
+        for _ in 0..width {
+            scope.spawn(|| {
+                while let Some(name) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let began = Instant::now();
+                    let result = fuzz(project, host, name, seconds);
+                    let result = result.map(|n| (n, began.elapsed().as_secs()));
+                    done.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((name.as_str(), result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(name, _)| *name);
+    done
 }
 
 fn targets(project: &Project) -> Outcome<Vec<String>> {

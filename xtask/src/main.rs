@@ -25,7 +25,7 @@ mod store;
 mod tokens;
 mod tools;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -83,6 +83,10 @@ struct Selection {
     /// Stop at the first lane that fails
     #[arg(long)]
     fail_fast: bool,
+
+    /// End what runs after so many minutes, and sum up
+    #[arg(long, value_name = "MINUTES")]
+    limit: Option<u64>,
 }
 
 impl Selection {
@@ -119,7 +123,8 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Outcome<ExitCode> {
     Ok(match task {
         Task::Test(selection) => {
-            let project = Project::find()?;
+            let limit = selection.limit.map(|minutes| Duration::from_secs(minutes * 60));
+            let project = Project::find()?.within(limit);
             let lanes = selection.of(lanes::all(providers::all(&project)?))?;
             runner::run(&project, &lanes, selection.level(), selection.fail_fast)
         }

@@ -6,16 +6,23 @@ use std::{
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// What a lane comes to: nothing to say, or why it failed.
 pub(crate) type Outcome<T = ()> = Result<T, String>;
 
+/// How often a command that must end in time is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 pub(crate) struct Project {
     root: PathBuf,
     target: PathBuf,
     cargo: OsString,
+    /// When all commands are ended.
+    until: Option<Instant>,
 }
 
 impl Project {
@@ -30,7 +37,17 @@ impl Project {
             None => root.join("target"),
         };
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        Ok(Self { root, target, cargo })
+        Ok(Self { root, target, cargo, until: None })
+    }
+
+    /// Ends commands once so much time has passed.
+    pub(crate) fn within(self, limit: Option<Duration>) -> Self {
+        Self { until: limit.and_then(|limit| Instant::now().checked_add(limit)), ..self }
+    }
+
+    /// Whether that time has passed.
+    pub(crate) fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
     }
 
     /// A path in the workspace.
@@ -67,7 +84,7 @@ impl Project {
     ) -> Step {
         let mut command = Command::new(program);
         command.current_dir(&self.root).stdin(Stdio::null());
-        Step { command, line: name.to_owned() }.args(args)
+        Step { command, line: name.to_owned(), until: self.until }.args(args)
     }
 }
 
@@ -75,6 +92,7 @@ impl Project {
 pub(crate) struct Step {
     command: Command,
     line: String,
+    until: Option<Instant>,
 }
 
 impl Step {
@@ -114,8 +132,28 @@ impl Step {
     /// Prints the command and runs it, its output going where ours goes.
     pub(crate) fn run(mut self) -> Outcome {
         println!("$ {}", self.line);
-        let status = self.command.status().map_err(|error| self.not_started(&error))?;
+        let status = match self.until {
+            None => self.command.status().map_err(|error| self.not_started(&error))?,
+            Some(until) => self.run_until(until)?,
+        };
         if status.success() { Ok(()) } else { Err(format!("`{}` failed ({status})", self.line)) }
+    }
+
+    /// Ends the command and all that it has started, once it is late.
+    fn run_until(&mut self, until: Instant) -> Outcome<ExitStatus> {
+        in_a_group(&mut self.command);
+        let mut child = self.command.spawn().map_err(|error| self.not_started(&error))?;
+        loop {
+            let ended = child.try_wait().map_err(|error| format!("`{}`: {error}", self.line))?;
+            if let Some(status) = ended {
+                return Ok(status);
+            }
+            if Instant::now() >= until {
+                end_group(&mut child);
+                return Err(format!("`{}` was ended: the time was up", self.line));
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
     }
 
     /// Runs the command without printing anything, and gives back what it wrote to stdout.
@@ -145,6 +183,22 @@ impl Step {
     }
 }
 
+/// What the command starts is of one process group, which Ctrl-C at a terminal does not reach.
+#[cfg(unix)]
+fn in_a_group(command: &mut Command) {
+    std::os::unix::process::CommandExt::process_group(command, 0);
+}
+
+#[cfg(not(unix))]
+fn in_a_group(_: &mut Command) {}
+
+fn end_group(child: &mut Child) {
+    #[cfg(unix)]
+    drop(Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status());
+    drop(child.kill());
+    drop(child.wait());
+}
+
 pub(crate) fn read_file(path: &Path) -> Outcome<String> {
     fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
@@ -160,5 +214,26 @@ pub(crate) fn remove_dir(path: &Path) -> Outcome {
             Err(format!("cannot remove {}: {error}", path.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_too_long_is_ended_with_all_that_it_has_started() {
+        let project = Project::find().unwrap().within(Some(Duration::from_millis(300)));
+        let survived = env::temp_dir().join(format!("bulla-xtask-{}", std::process::id()));
+        let script = format!("(sleep 2; touch {}) & wait", survived.display());
+        let began = Instant::now();
+        let error = project.command("sh", ["-c", &script]).run().unwrap_err();
+        assert!(error.ends_with("the time was up"), "{error}");
+        assert!(project.is_late() && began.elapsed() < Duration::from_secs(2));
+        thread::sleep(Duration::from_secs(3));
+        assert!(!survived.exists());
+        let in_time = Project::find().unwrap().within(Some(Duration::from_secs(60)));
+        assert_eq!(in_time.command("true", [""; 0]).run(), Ok(()));
+        assert!(in_time.command("false", [""; 0]).run().is_err() && !in_time.is_late());
     }
 }

@@ -16,6 +16,11 @@ pub(crate) fn run(project: &Project, lanes: &[Lane], level: Level, fail_fast: bo
     let mut rows = Vec::new();
     let mut failed = Vec::new();
     for (index, lane) in lanes.iter().enumerate() {
+        if project.is_late() {
+            rows.push(row(&lane.name, "not run", None));
+            failed.push(lane.name.as_str());
+            continue;
+        }
         if fail_fast && !failed.is_empty() {
             rows.push(row(&lane.name, "not run", None));
             continue;
