@@ -1,8 +1,12 @@
 //! A lake of sealed Parquet: see the README beside it.
 
-#![allow(clippy::print_stdout, reason = "a command-line tool talks to its terminal")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool talks to its terminal"
+)]
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use bulla_lake::{
     LAKE, QUERIES, Result, connect, declare, open_from_env, query, run_executor, run_scheduler,
@@ -72,10 +76,17 @@ enum Task {
     },
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.enable_all().thread_stack_size(STACK_LEN).build()?.block_on(run(cli))
+    let runtime = runtime.enable_all().thread_stack_size(STACK_LEN).build();
+    match runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(cli))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bulla-lake: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn run(cli: Cli) -> Result<()> {

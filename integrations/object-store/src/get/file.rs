@@ -1,18 +1,12 @@
 //! Files of local stores, read by several threads at places of their own.
 
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::FileExt,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{fs::File, io, os::unix::fs::FileExt, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use object_store::{GetResultPayload, Result};
 
-use super::opening::Part;
+use super::{opening::Part, rooms::Rooms};
 use crate::{error::generic, offload::Work};
 
 /// A file, from some place on. Its cursor is not moved.
@@ -64,46 +58,34 @@ impl FileBody {
         width: usize,
     ) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
         let Self { file, mut at, .. } = self;
-        let rooms = Arc::new(Rooms::default());
+        let width = width.max(1);
+        let (sealed, opened) = (Rooms::new(width), Rooms::new(width + 1));
         let runs = part.runs().map(move |run| {
             let from = at;
             at += run.sealed_len() as u64;
-            read_and_open(&file, from, run, &rooms)
+            let (file, sealed, opened) =
+                (Arc::clone(&file), Arc::clone(&sealed), Arc::clone(&opened));
+            Work::begin_blocking(move || {
+                let mut room = sealed.take(run.sealed_len());
+                let filled = read_at(&file, &mut room, from)?;
+                // A file that was cut meanwhile is found out by the length.
+                let run = run.open_in(&opened, room.get(..filled).unwrap_or_default());
+                sealed.put(room);
+                run
+            })
         });
-        stream::iter(runs).buffered(width.max(1))
+        stream::iter(runs).buffered(width)
     }
 
     /// Reads and opens all chunks at once.
     pub(super) async fn open_all(self, part: Part) -> Result<Bytes> {
-        read_and_open(&self.file, self.at, part, &Arc::default()).await
-    }
-}
-
-fn read_and_open(file: &Arc<File>, from: u64, part: Part, rooms: &Arc<Rooms>) -> Work<Bytes> {
-    let (file, rooms) = (Arc::clone(file), Arc::clone(rooms));
-    Work::begin_blocking(move || {
-        let len = part.sealed_len();
-        let mut sealed = rooms.take();
-        sealed.resize(len, 0);
-        let filled = read_at(&file, &mut sealed, from)?;
-        // A file that was cut meanwhile is found out by the length.
-        let opened = part.open(sealed.get(..filled).unwrap_or_default());
-        rooms.put(sealed);
-        opened
-    })
-}
-
-/// Rooms for what is read, used again: one for each thread at work.
-#[derive(Default)]
-struct Rooms(Mutex<Vec<Vec<u8>>>);
-
-impl Rooms {
-    fn take(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
-    }
-
-    fn put(&self, room: Vec<u8>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(room);
+        let Self { file, at, .. } = self;
+        Work::begin_blocking(move || {
+            let mut sealed = vec![0; part.sealed_len()];
+            let filled = read_at(&file, &mut sealed, at)?;
+            part.open(sealed.get(..filled).unwrap_or_default())
+        })
+        .await
     }
 }
 

@@ -8,6 +8,7 @@ mod header;
 mod opening;
 mod range;
 mod ranges;
+mod rooms;
 mod whole;
 
 use bulla::{Error, stream::RandomAccess};

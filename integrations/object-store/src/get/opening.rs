@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     ops::Range,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -18,6 +19,7 @@ use super::{
     RUN_LEN,
     body::{Body, StreamBody},
     fetch::collect,
+    rooms::Rooms,
 };
 use crate::{error::failed, offload::Work};
 
@@ -45,6 +47,18 @@ impl Part {
         let opened = self.message.open_range(self.chunks.clone(), sealed, self.wanted.clone());
         let opened = opened.map_err(|error| failed(&self.location, error))?;
         Ok(opened.into_vec().into())
+    }
+
+    /// The same into a room that comes back, if all that the chunks hold is wanted.
+    pub(super) fn open_in(&self, rooms: &Arc<Rooms>, sealed: impl Buf) -> Result<Bytes> {
+        let held = self.message.layout().plaintext_places(self.chunks.clone());
+        if self.wanted.start > held.start || self.wanted.end < held.end {
+            return self.open(sealed);
+        }
+        let mut room = rooms.take(usize::try_from(held.end - held.start).unwrap_or(usize::MAX));
+        let opened = self.message.open(self.chunks.clone(), sealed, &mut room);
+        opened.map_err(|error| failed(&self.location, error))?;
+        Ok(rooms.lend(room))
     }
 
     /// The same in runs, each of which is worked on by itself.
@@ -88,7 +102,8 @@ pub(super) fn open_stream(body: Body, part: Part, width: usize) -> GetResultPayl
             let running = VecDeque::new();
             let body = StreamBody { ahead, rest };
             let width = width.max(1);
-            Opened { part, body, next, running, width, failed: None }.boxed()
+            let rooms = Rooms::new(width + 1);
+            Opened { part, body, next, running, width, rooms, failed: None }.boxed()
         }
         #[cfg(all(feature = "fs", unix))]
         Body::File(file) => file.open(part, width).boxed(),
@@ -109,6 +124,7 @@ struct Opened {
     /// Runs under way, in order.
     running: VecDeque<Work<Bytes>>,
     width: usize,
+    rooms: Arc<Rooms>,
     /// What is to be told once what came before it has been handed out.
     failed: Option<object_store::Error>,
 }
@@ -151,8 +167,8 @@ impl Opened {
     fn begin(&mut self, run: Part) {
         let len = run.sealed_len();
         self.next = run.chunks.end;
-        let sealed = self.body.ahead.split_to(len);
-        self.running.push_back(Work::begin(len, move || run.open(sealed)));
+        let (sealed, rooms) = (self.body.ahead.split_to(len), Arc::clone(&self.rooms));
+        self.running.push_back(Work::begin(len, move || run.open_in(&rooms, sealed)));
     }
 }
 
