@@ -3,7 +3,7 @@
 //! 1 GiB too.
 //!
 //! In memory a plain put moves a pointer. What an encrypted one is held against there is sealing and opening
-//! alone, by as many threads.
+//! alone, by as many threads; of files that the system has at hand, also reading one and then opening it.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -130,6 +130,25 @@ async fn files(len: usize, rounds: usize) {
     tell(&format!("files, put of {} MiB, beside plain", len / MIB), len, took);
     let took = turns(rounds, || get(&plain), || get(&sealed)).await;
     tell(&format!("files, get of {} MiB, beside plain", len / MIB), len, took);
+
+    let (sealer, opener) = sealers();
+    let begun = sealer.begin(&Context::new()).await.unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), Parallel::new().encrypt(begun, &bytes[..], Vec::new()).unwrap())
+        .unwrap();
+    let read_and_open = || async {
+        let (path, opener, len) = (file.path().to_owned(), opener.clone(), bytes.len());
+        let object = tokio::task::spawn_blocking(move || std::fs::read(path).unwrap()).await;
+        let object = Bytes::from(object.unwrap());
+        let (preamble, chunks) = Preamble::split(&object).unwrap();
+        let opening = opener.begin(preamble, &Context::new()).await.unwrap();
+        let chunks = object.slice(object.len() - chunks.len()..);
+        let sink = Vec::with_capacity(len);
+        let work = move || Parallel::new().decrypt(opening, &chunks[..], sink).unwrap();
+        black_box(tokio::task::spawn_blocking(work).await.unwrap());
+    };
+    let took = turns(rounds, read_and_open, || get(&sealed)).await;
+    tell(&format!("files, get of {} MiB, beside reading, opening", len / MIB), len, took);
 }
 
 /// Counts what it is given.

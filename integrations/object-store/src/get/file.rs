@@ -59,7 +59,7 @@ impl FileBody {
     ) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
         let Self { file, mut at, .. } = self;
         let width = width.max(1);
-        let (sealed, opened) = (Rooms::new(width), Rooms::new(width + 1));
+        let (sealed, opened) = (Rooms::new(width), Rooms::new(width + 2));
         let runs = part.runs().map(move |run| {
             let from = at;
             at += run.sealed_len() as u64;
@@ -74,7 +74,7 @@ impl FileBody {
                 run
             })
         });
-        stream::iter(runs).buffered(width)
+        stream::iter(runs).buffered(width + 1)
     }
 
     /// Reads and opens all chunks at once.

@@ -27,8 +27,8 @@ use crate::{
 /// Chunks of so many bytes at most are fetched and opened before any of them is handed out: 1 MiB.
 const AT_ONCE: u64 = 1 << 20;
 
-/// The bytes of plaintext in a run that one thread opens: 512 KiB, which stays in its cache.
-const RUN_LEN: u64 = 1 << 19;
+/// The bytes of plaintext in a run that one thread opens: 256 KiB, a few of which stay in its cache.
+const RUN_LEN: u64 = 1 << 18;
 
 impl<S: ObjectStore> Shared<S> {
     pub(crate) async fn get(&self, location: &Path, options: GetOptions) -> Result<GetResult> {

@@ -93,8 +93,8 @@ pub(super) async fn open_all(result: GetResult, part: Part) -> Result<Bytes> {
 }
 
 /// Yields the plaintext of a part whose chunks come in `body`, in order. It ends without an error only if
-/// all of them were there and authentic; after an error it yields nothing more. It holds 2 MiB for each of
-/// `width` threads and 1 MiB, or what the store yields in one piece if that is more.
+/// all of them were there and authentic; after an error it yields nothing more. It holds half a MiB for
+/// each of `width` threads and 1 MiB, or what the store yields in one piece if that is more.
 pub(super) fn open_stream(body: Body, part: Part, width: usize) -> GetResultPayload {
     let opened = match body {
         Body::Stream(StreamBody { ahead, rest }) => {
@@ -102,7 +102,7 @@ pub(super) fn open_stream(body: Body, part: Part, width: usize) -> GetResultPayl
             let running = VecDeque::new();
             let body = StreamBody { ahead, rest };
             let width = width.max(1);
-            let rooms = Rooms::new(width + 1);
+            let rooms = Rooms::new(width + 2);
             Opened { part, body, next, running, width, rooms, failed: None }.boxed()
         }
         #[cfg(all(feature = "fs", unix))]
@@ -135,7 +135,7 @@ impl Opened {
     fn take_on(&mut self, cx: &mut Context<'_>) -> bool {
         let end = self.part.chunks.end;
         for _ in 0..PIECES_A_TURN {
-            if self.next >= end || self.failed.is_some() || self.running.len() >= self.width {
+            if self.next >= end || self.failed.is_some() || self.running.len() > self.width {
                 return false;
             }
             let run = self.part.run(self.next..end.min(self.next + self.part.run_chunks()));
