@@ -1,12 +1,12 @@
 //! A lake of sealed Parquet: see the README beside it.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command-line tool talks to its terminal"
-)]
+#![allow(clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use bulla_lake::{
     LAKE, QUERIES, Result, connect, declare, open_from_env, query, run_executor, run_scheduler,
@@ -94,8 +94,7 @@ async fn run(cli: Cli) -> Result<()> {
     match cli.task {
         Task::Write { scale, parts } => {
             write(&session(store)?, scale, parts).await?;
-            println!("sealed tables are below {LAKE}, which is {}", cli.store.display());
-            Ok(())
+            tell(&format!("sealed tables are below {LAKE}, which is {}", cli.store.display()))
         }
         Task::Query { sql, scheduler } => {
             let numbered = QUERIES.iter().find(|(number, _)| *number == sql);
@@ -105,12 +104,19 @@ async fn run(cli: Cli) -> Result<()> {
                 None => session(store)?,
             };
             declare(&session).await?;
-            println!("{}", query(&session, sql).await?);
-            Ok(())
+            tell(&query(&session, sql).await?)
         }
         Task::Scheduler { port } => run_scheduler(store, port).await,
         Task::Executor { scheduler, port, grpc_port, work_dir } => {
             run_executor(store, scheduler, [port, grpc_port], &work_dir).await
         }
+    }
+}
+
+/// Prints a line. Who reads no more has had enough.
+fn tell(text: &str) -> Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }
