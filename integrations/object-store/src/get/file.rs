@@ -60,7 +60,7 @@ impl FileBody {
         let Self { file, mut at, .. } = self;
         let width = width.max(1);
         let (sealed, opened) = (Rooms::new(width), Rooms::new(width + 2));
-        let runs = part.runs().map(move |run| {
+        let runs = part.runs(width).map(move |run| {
             let from = at;
             at += run.sealed_len() as u64;
             let (file, sealed, opened) =

@@ -63,11 +63,11 @@ impl Part {
 
     /// The same in runs, each of which is worked on by itself.
     #[cfg(all(feature = "fs", unix))]
-    pub(super) fn runs(self) -> impl Iterator<Item = Self> + Send + 'static {
-        let all = self.chunks.clone();
+    pub(super) fn runs(self, width: usize) -> impl Iterator<Item = Self> + Send + 'static {
+        let (all, most) = (self.chunks.clone(), self.run_chunks(width));
         let mut first = all.start;
         std::iter::from_fn(move || {
-            let run = self.run(first..all.end.min(first + self.run_chunks()));
+            let run = self.run(first..all.end.min(first + most));
             first = run.chunks.end;
             (!run.chunks.is_empty()).then_some(run)
         })
@@ -77,8 +77,14 @@ impl Part {
         Self { chunks, ..self.clone() }
     }
 
-    fn run_chunks(&self) -> u64 {
-        RUN_LEN / self.message.layout().suite().chunk_len() as u64
+    /// How many chunks are in a run. Of what is short each of `width` threads gets one run: to begin another costs more
+    /// than it gains.
+    fn run_chunks(&self, width: usize) -> u64 {
+        let usual = RUN_LEN / self.message.layout().suite().chunk_len() as u64;
+        match self.chunks.end - self.chunks.start {
+            few if few <= 4 * usual => few.div_ceil(width.max(1) as u64).max(1),
+            _ => usual,
+        }
     }
 }
 
@@ -101,9 +107,9 @@ pub(super) fn open_stream(body: Body, part: Part, width: usize) -> GetResultPayl
             let next = part.chunks.start;
             let running = VecDeque::new();
             let body = StreamBody { ahead, rest };
-            let width = width.max(1);
+            let (width, run) = (width.max(1), part.run_chunks(width));
             let rooms = Rooms::new(width + 2);
-            Opened { part, body, next, running, width, rooms, failed: None }.boxed()
+            Opened { part, body, next, run, running, width, rooms, failed: None }.boxed()
         }
         #[cfg(all(feature = "fs", unix))]
         Body::File(file) => file.open(part, width).boxed(),
@@ -121,6 +127,8 @@ struct Opened {
     body: StreamBody,
     /// The first chunk that is still to come.
     next: u64,
+    /// How many chunks are in a run.
+    run: u64,
     /// Runs under way, in order.
     running: VecDeque<Work<Bytes>>,
     width: usize,
@@ -138,7 +146,7 @@ impl Opened {
             if self.next >= end || self.failed.is_some() || self.running.len() > self.width {
                 return false;
             }
-            let run = self.part.run(self.next..end.min(self.next + self.part.run_chunks()));
+            let run = self.part.run(self.next..end.min(self.next + self.run));
             if self.body.ahead.len() >= run.sealed_len() {
                 self.begin(run);
                 continue;
