@@ -99,7 +99,6 @@ async fn sql_over_sealed_tables_says_what_it_says_over_plain_ones() {
     for (sealed, plain) in sealed.iter().zip(&plain) {
         let (sealed, plain) = (fs::read(sealed).unwrap(), fs::read(plain).unwrap());
         assert!(plain.starts_with(b"PAR1") && !sealed.starts_with(b"PAR1"));
-        assert!(sealed.len() > plain.len());
         let is_told = |text: &[u8]| sealed.windows(text.len()).any(|window| window == text);
         assert!(!is_told(b"PAR1") && !is_told(b"ARROW:schema"));
     }
