@@ -39,6 +39,8 @@ mod spiffe;
 mod spire;
 #[cfg(feature = "pkcs11")]
 pub mod tokens;
+#[cfg(unix)]
+mod walkthrough;
 mod watch;
 
 pub use aws::{Microburst, Ministack, Moto};
@@ -57,4 +59,6 @@ pub use softhsm::SoftHsm;
 pub use spiffe::{GoSpiffe, TrustDomain, write};
 #[cfg(unix)]
 pub use spire::{Endpoint, Spire};
+#[cfg(unix)]
+pub use walkthrough::walk;
 pub use watch::Watch;
