@@ -100,7 +100,7 @@ pub(super) async fn open_all(result: GetResult, part: Part) -> Result<Bytes> {
 
 /// Yields the plaintext of a part whose chunks come in `body`, in order. It ends without an error only if
 /// all of them were there and authentic; after an error it yields nothing more. It holds half a MiB for
-/// each of `width` threads and 1 MiB, or what the store yields in one piece if that is more.
+/// each of `width` threads and 1.5 MiB, or what the store yields in one piece if that is more.
 pub(super) fn open_stream(body: Body, part: Part, width: usize) -> GetResultPayload {
     let opened = match body {
         Body::Stream(StreamBody { ahead, rest }) => {
